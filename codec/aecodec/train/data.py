@@ -1,0 +1,76 @@
+"""Training pictures: loading, the train/validation split, and random crops assembled in a background thread."""
+
+import queue
+import threading
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+VALIDATION_SHARE = 20  # one picture in 20, by a hash of its name, is never trained on
+GRAY_SHARE = 0.05  # of crops are turned gray, so that gray pictures cost no chroma
+SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}
+
+
+def is_validation(path: Path) -> bool:
+    return zlib.crc32(path.name.encode()) % VALIDATION_SHARE == 0
+
+
+def load(path: Path) -> np.ndarray:
+    """-> uint8 (H, W, 3)"""
+    with Image.open(path) as im:
+        return np.asarray(im.convert("RGB"))
+
+
+def split(folder: Path) -> tuple[list[Path], list[Path]]:
+    """-> training and validation pictures of a folder. Raises ValueError where either would be empty."""
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    train, validation = [p for p in paths if not is_validation(p)], [p for p in paths if is_validation(p)]
+    if not train or not validation:
+        raise ValueError(f"{folder}: too few pictures to train on ({len(train)}) and to validate on ({len(validation)})")
+    return train, validation
+
+
+class Crops:
+    """An endless iterator of float32 batches (batch, 3, crop, crop), pixels 0..255, channels last."""
+
+    def __init__(self, paths: list[Path], batch: int, crop: int, seed: int):
+        with ThreadPoolExecutor() as pool:
+            pictures = list(pool.map(load, paths))
+        self.pictures = [torch.from_numpy(p.copy()) for p in pictures if min(p.shape[:2]) >= crop]
+        if not self.pictures:
+            raise ValueError(f"no training picture is as large as a crop of {crop}x{crop}")
+        self.batch, self.crop, self.rng = batch, crop, np.random.default_rng(seed)
+        self.ready: queue.Queue[Tensor] = queue.Queue(maxsize=4)
+        threading.Thread(target=self._fill, daemon=True).start()
+
+    def _one(self) -> Tensor:
+        p = self.pictures[self.rng.integers(len(self.pictures))]
+        i, j = (self.rng.integers(s - self.crop + 1) for s in p.shape[:2])
+        p = p[i : i + self.crop, j : j + self.crop]
+        if self.rng.random() < 0.5:
+            p = p.flip(1)
+        if self.rng.random() < 0.5:
+            p = p.transpose(0, 1)
+        if self.rng.random() < GRAY_SHARE:
+            p = p.float().mean(2, keepdim=True).round().to(torch.uint8).expand(-1, -1, 3)
+        return p
+
+    def sample(self, count: int) -> Tensor:
+        crops = torch.stack([self._one() for _ in range(count)])
+        return crops.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
+
+    def _fill(self) -> None:
+        while True:
+            self.ready.put(self.sample(self.batch))
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return self
+
+    def __next__(self) -> Tensor:
+        return self.ready.get()
