@@ -1,6 +1,6 @@
 """The training loop: a scalar-noise phase, then a codebook phase, under one learning-rate schedule.
 
-A run is a folder: `checkpoint.safetensors` (everything needed to go on), `log.jsonl` (one line a report).
+A run is a folder: CHECKPOINT (everything needed to go on), `log.jsonl` (one line a report).
 """
 
 import copy
@@ -12,22 +12,25 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..quality import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
-from . import checkpoint
+from . import checkpoint, lloyd, provenance
+from .codebook import Codebook
 from .data import Crops, load, split
 from .network import Network, Quantise, Shape, initialise
 from .scalar import quantise_scalar, quantise_scalar_exact
 
+CHECKPOINT = "checkpoint.safetensors"
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter
+COUNTERS = ("step", "pixels", "seconds", "phase", "history")
 VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
 
 
 @dataclass(frozen=True)
 class Settings:
     minutes: float = 100.0  # of training in all, over every resume
-    scalar_share: float = 0.6  # of the minutes: scalar quantisation; the codebook after that
+    scalar_share: float = 0.45  # of the minutes: scalar quantisation; the codebook after that
     decay_share: float = 0.25  # of the minutes: the learning rate falls linearly to its floor
     batch: int = 4
     crop: int = 256
@@ -87,39 +90,46 @@ class Run:
         self.validation_paths = validation[:: max(1, len(validation) // settings.validation_pictures)]
         self.crops = Crops(self.train_paths, settings.batch, settings.crop, settings.seed)
         self.net = Network(shape).to(memory_format=torch.channels_last)
-        self.average = copy.deepcopy(self.net)
-        self.adam = torch.optim.Adam(self.net.parameters(), settings.learning_rate, betas=(0.9, 0.98), fused=True)
-        self.step, self.pixels, self.seconds = 0, 0, 0.0
-
-    @property
-    def path(self) -> Path:
-        return self.out / "checkpoint.safetensors"
+        self.codebook = Codebook(shape)
+        self.model = nn.ModuleDict({"net": self.net, "codebook": self.codebook})
+        self.average = copy.deepcopy(self.model)
+        self.adam = torch.optim.Adam(self.model.parameters(), settings.learning_rate, betas=(0.9, 0.98), fused=True)
+        self.step, self.pixels, self.seconds, self.phase = 0, 0, 0.0, "scalar"
+        self.history: list[dict] = []  # how the run came here: a command, its commit, and the pixels seen before it
 
     def start(self) -> None:
         initialise(self.net, self.crops.sample(32))
-        self.average.load_state_dict(self.net.state_dict())
+        self.average.load_state_dict(self.model.state_dict())
 
     def save(self) -> None:
-        names = [n for n, _ in self.net.named_parameters()]
+        names = [n for n, _ in self.model.named_parameters()]
         state = self.adam.state_dict()["state"]
-        moments = {f"{k}.{names[i]}": s[k] for i, s in state.items() for k in ("step", "exp_avg", "exp_avg_sq")}
-        counters = {"step": self.step, "pixels": self.pixels, "seconds": self.seconds, "shape": self.shape.to_json()}
-        counters["settings"] = asdict(self.settings)
-        groups = {"net": self.net.state_dict(), "average": self.average.state_dict(), "adam": moments}
-        checkpoint.save(self.path, groups, counters)
+        moments = {f"{names[i]}/{k}": state[i][k] for i in state for k in MOMENTS}
+        counters = {k: getattr(self, k) for k in COUNTERS}
+        counters |= {"shape": self.shape.to_json(), "settings": asdict(self.settings)}
+        groups = {"model": self.model.state_dict(), "average": self.average.state_dict(), "adam": moments}
+        checkpoint.save(self.out / CHECKPOINT, groups, counters)
 
-    def resume(self) -> None:
-        groups, counters = checkpoint.load(self.path)
-        self.net.load_state_dict(groups["net"])
+    def resume(self, path: Path) -> None:
+        groups, counters = checkpoint.load(path)
+        self.model.load_state_dict(groups["model"])
         self.average.load_state_dict(groups["average"])
-        names = [n for n, _ in self.net.named_parameters()]
-        state = self.adam.state_dict()
-        state["state"] = {
-            i: {k: groups["adam"][f"{k}.{n}"] for k in ("step", "exp_avg", "exp_avg_sq")} for i, n in enumerate(names)
-        }
+        state, moments = self.adam.state_dict(), groups["adam"]
+        for i, (name, _) in enumerate(self.model.named_parameters()):
+            if f"{name}/step" in moments:  # the codebooks have none in the scalar phase
+                state["state"][i] = {k: moments[f"{name}/{k}"] for k in MOMENTS}
         self.adam.load_state_dict(state)
-        self.step, self.pixels, self.seconds = counters["step"], counters["pixels"], counters["seconds"]
+        for k in COUNTERS:
+            setattr(self, k, counters[k])
         self.crops.rng.bit_generator.advance(self.step * 64)
+
+    def enter_codebook_phase(self) -> None:
+        """Fits the codebooks to the network as it stands."""
+        count = 4 * self.settings.batch
+        quality = QUALITY_MIN + torch.rand(count) * (QUALITY_MAX - QUALITY_MIN)
+        lloyd.fit(self.net, self.codebook, self.crops.sample(count), quality)
+        self.average["codebook"].load_state_dict(self.codebook.state_dict())
+        self.phase = "codebook"
 
     def learning_rate(self) -> float:
         s, done = self.settings, self.seconds / (60 * self.settings.minutes)
@@ -130,25 +140,44 @@ class Run:
         """One step on one batch; -> loss, bits per pixel, PSNR."""
         x, s = next(self.crops), self.settings
         quality = QUALITY_MIN + torch.rand(s.batch) * (QUALITY_MAX - QUALITY_MIN)
-        y, bits = self.net(x, quality, quantise_scalar)
+        y, bits = self.net(x, quality, quantise_scalar if self.phase == "scalar" else self.codebook.quantise)
         loss, bpp, mse = losses(x, y, bits, quality)
         self.adam.param_groups[0]["lr"] = self.learning_rate()
         self.adam.zero_grad(set_to_none=True)
         loss.mean().backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), s.clip)
+        nn.utils.clip_grad_norm_(self.model.parameters(), s.clip)
         self.adam.step()
+        self.codebook.project()
         self.step, self.pixels = self.step + 1, self.pixels + s.batch * s.crop**2
         keep = min(s.average, self.step / (self.step + 10))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.net.parameters()), 1 - keep)
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
         return loss.mean().item(), bpp.mean().item(), psnr(mse).mean().item()
+
+    def validate(self) -> dict:
+        net, codebook = self.average["net"], self.average["codebook"]
+        quantise = quantise_scalar_exact if self.phase == "scalar" else codebook.quantise
+        return validate(net, quantise, self.validation_paths)
+
+    def describe(self, row: dict) -> str:
+        """A report as a line for people."""
+        line = f"{self.phase} step {row['step']}  loss {row['loss']:.3f}  {row['bpp']:.3f} bpp  {row['psnr']:.2f} dB"
+        line += f"  {row['pixels_per_second'] / 1e6:.2f} Mpixel/s  {self.settings.minutes - row['seconds'] / 60:.0f} min left"
+        if "perplexity" in row:
+            line += "  perplexity " + " ".join(f"{p:.0f}" for p in row["perplexity"])
+        if "validation_loss" in row:
+            line += f"  validation loss {row['validation_loss']}"
+        return line
 
     def loop(self) -> None:
         s, log = self.settings, open(self.out / "log.jsonl", "a")
+        self.history.append({"command": provenance.command(), "commit": provenance.commit(), "from_pixels": self.pixels})
         saved = validated = self.seconds
         recent: list[tuple[float, float, float]] = []
         clock, reported = time.monotonic(), time.monotonic()
         while self.seconds < 60 * s.minutes:
+            if self.phase == "scalar" and self.seconds >= 60 * s.minutes * s.scalar_share:
+                self.enter_codebook_phase()
             recent.append(self.train_step())
             now = time.monotonic()
             self.seconds, clock = self.seconds + now - clock, now
@@ -157,20 +186,36 @@ class Run:
                 speed = len(recent) * s.batch * s.crop**2 / (now - reported)
                 row = {"step": self.step, "seconds": round(self.seconds), "pixels": self.pixels, "loss": round(loss, 4)}
                 row |= {"bpp": round(bpp, 4), "psnr": round(db, 3), "pixels_per_second": round(speed)}
+                if self.phase == "codebook":
+                    row["perplexity"] = [round(p, 1) for p in self.codebook.perplexity()]
                 if self.seconds - validated > 60 * s.validation_minutes:
-                    row |= validate(self.average, quantise_scalar_exact, self.validation_paths)
+                    row |= self.validate()
                     validated = self.seconds
                 print(json.dumps(row), file=log, flush=True)
-                left = s.minutes - self.seconds / 60
-                print(
-                    f"step {self.step}  loss {loss:.3f}  {bpp:.3f} bpp  {db:.2f} dB  {speed / 1e6:.2f} Mpixel/s  "
-                    f"{left:.0f} min left" + (f"  validation {row['validation_loss']}" if "validation_loss" in row else ""),
-                    file=sys.stderr,
-                    flush=True,
-                )
+                print(self.describe(row), file=sys.stderr, flush=True)
                 recent, reported = [], time.monotonic()
                 clock = time.monotonic()
             if self.seconds - saved > 60 * s.checkpoint_minutes:
                 self.save()
                 saved, clock = self.seconds, time.monotonic()
         self.save()
+
+
+def train(data: Path, out: Path | None, resume: Path | None, changes: dict) -> None:
+    """Starts a run in `out`, or goes on with the one in `resume` (in `out`, if both are given).
+
+    changes: settings that differ from the defaults, or from those of the run that is resumed.
+    """
+    if resume is None:
+        out.mkdir(parents=True, exist_ok=True)
+        if (out / CHECKPOINT).exists():
+            raise ValueError(f"{out} holds a run already; go on with it by --resume {out}")
+        run = Run(data, out, Settings(**changes), Shape())
+        run.start()
+    else:
+        out = out or resume
+        out.mkdir(parents=True, exist_ok=True)
+        _, counters = checkpoint.load(resume / CHECKPOINT)
+        run = Run(data, out, Settings(**{**counters["settings"], **changes}), Shape.from_json(counters["shape"]))
+        run.resume(resume / CHECKPOINT)
+    run.loop()

@@ -96,8 +96,8 @@ class Block(nn.Module):
         return x + self.mix(F.leaky_relu(torch.addcmul(shift, self.spatial(x), 1 + scale), LEAK))
 
 
-# (z - μ, σ) in quantiser steps, (B, D, h, w) each, and the stage's index -> (quantised z - μ, bits (B,))
-Quantise = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
+# (z, μ, σ) in quantiser steps, (B, D, h, w) each, and the stage's index -> (the coded z - μ, bits (B,))
+Quantise = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor]]
 
 
 class Stage(nn.Module):
@@ -132,7 +132,7 @@ class Stage(nn.Module):
     def forward(self, f: Tensor, e: Tensor, q: Tensor, quantise: Quantise) -> tuple[Tensor, Tensor]:
         z, (mu, log_sigma), gain = self.latents(f, e), self.predict(f), self.gain(q)
         sigma = (log_sigma + gain.log()).clamp(LOG_SIGMA_MIN, LOG_SIGMA_MAX).exp()
-        residual, bits = quantise((z - mu) * gain, sigma, self.index)
+        residual, bits = quantise(z * gain, mu * gain, sigma, self.index)
         return f + self.inject(mu + residual / gain), bits
 
 
@@ -220,11 +220,11 @@ def initialise(net: Network, x: Tensor) -> None:
         stage.log_gain.weight[:, 1] = 0.5 * half
         stage.log_gain.bias.copy_(torch.log(unit * PIXEL_UNIT / math.sqrt(26)) + 0.5 * middle)
 
-    def measure(residual: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
+    def measure(z: Tensor, mu: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
         stage = net.stages[index]
         gain = stage.gain(quality_features(middle_quality))
-        stage.prior[2].bias[stage.select.out_channels :] = torch.log(0.5 * (residual / gain).std((0, 2, 3)) + 1e-3)
-        return torch.round(residual), residual.new_zeros(len(residual))
+        stage.prior[2].bias[stage.select.out_channels :] = torch.log(0.5 * (z / gain).std((0, 2, 3)) + 1e-3)
+        return torch.round(z - mu), z.new_zeros(len(z))
 
     middle_quality = torch.full((len(x),), 0.5 * (QUALITY_MIN + QUALITY_MAX))
     net(x, middle_quality, measure)

@@ -1,0 +1,70 @@
+"""Fits the codebooks to a network's latents, at the switch from scalar quantisation.
+
+Entropy-constrained Lloyd iterations (Chou, Lookabaugh and Gray, IEEE TASSP 1989): assign with the rate term, move each
+codeword to the mean of its vectors, and set its weight so that the prior expects it as often as it is used.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from .. import _core
+from .codebook import BETA, Codebook, StageCodebook
+from .network import GROUP, Network
+
+ITERATIONS = 12
+VECTORS = 16384  # of every group that are looked at
+PRIOR_COUNT = 8.0  # vectors that a codeword's old place and weight count for
+
+
+@torch.no_grad()
+def fit(net: Network, codebook: Codebook, x: Tensor, quality: Tensor) -> None:
+    """x: (B, 3, H, W) pixels 0..255; quality: (B,). Sets the codebooks' finest digits and their weights."""
+    samples: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def capture(z: Tensor, mu: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
+        residual, spread = (t.permute(0, 2, 3, 1).reshape(-1, t.shape[1] // GROUP, GROUP) for t in (z - mu, sigma))
+        keep = torch.randperm(len(residual))[:VECTORS]
+        samples[index] = residual[keep].contiguous(), spread[keep].contiguous()
+        return codebook.quantise(z, mu, sigma, index)
+
+    net(x, quality, capture)
+    for index, (residual, sigma) in samples.items():
+        for _ in range(ITERATIONS):
+            iterate(codebook.stages[index], residual, sigma)
+        sort(codebook.stages[index])
+    codebook.project()
+
+
+def iterate(book: StageCodebook, residual: Tensor, sigma: Tensor) -> None:
+    """One iteration on residuals and their σ, (N, G, 4) in steps."""
+    n, groups, _ = residual.shape
+    tables = book.tables()
+    arrays = [t.detach().contiguous().numpy() for t in (residual, sigma, *tables)]
+    code, value, _ = map(torch.from_numpy, _core.quantise(*arrays, book.digits, BETA))
+    finest, moved = code[..., -1].long(), (code[..., :-1] != 0).any(2)
+    for g in range(groups):
+        k = finest[:, g]
+        offset = value[:, g] - book.fine[g].T[k]  # what the coarser digits give
+        count = torch.bincount(k, minlength=book.fine.shape[2]).float()
+        total = torch.zeros(len(count), GROUP).index_add_(0, k, residual[:, g] - offset)
+        book.fine[g] = ((total + PRIOR_COUNT * book.fine[g].T) / (count + PRIOR_COUNT)[:, None]).T
+        book.fine[g, :, 0] = 0
+        for m in (0, 1):
+            rows = moved[:, g] == bool(m)
+            if not rows.any():
+                continue
+            t = offset[rows][:, :, None] + book.fine[g][None]
+            energy = (t**2 / (2 * (sigma[rows, g] ** 2 + tables.variance[0])[:, :, None])).sum(1)
+            expected = torch.softmax(book.log_weight[g, m] - energy, 1).sum(0)
+            used = torch.bincount(k[rows], minlength=len(expected)).float()
+            book.log_weight[g, m] += torch.log((used + PRIOR_COUNT) / (expected + PRIOR_COUNT))
+
+
+def sort(book: StageCodebook) -> None:
+    """Orders every codebook by length, so that the possible codewords of a small σ come first."""
+    for g in range(len(book.fine)):
+        order = book.fine[g].square().sum(0).argsort(stable=True)
+        book.fine[g] = book.fine[g][:, order]
+        book.log_weight[g] = book.log_weight[g][:, order]

@@ -1,0 +1,177 @@
+#include "coder.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace aec {
+namespace {
+
+constexpr int kSquareShift = 2 * kCodewordBits - 6;  // squares have 6 fractional bits
+constexpr int32_t kOffsetMax = 16 << kCodewordBits;  // offsets are clamped to ±16 of the digit's steps
+constexpr int32_t kTermMax = 1 << 28;                // so that four terms and a weight fit an int32
+constexpr int32_t kImpossible = 13 << 16;            // codewords that take more bits than this from the prior are left out
+
+int32_t square(int32_t x) { return (x * x + (1 << (kSquareShift - 1))) >> kSquareShift; }
+
+// How many codewords a group can take in a digit: see GroupQuantiser::fine_prefix.
+int possible(const Codebook& book, int sigma_max, int digit, bool moved) {
+    return moved ? static_cast<int>(book.square.size()) / kGroup : book.prefix[std::max(0, sigma_max - 2 * kSigmaPerOctave * digit)];
+}
+
+// The frequencies of the first `count` codewords in a digit, where coarser digits have given `value` (with kCodewordBits).
+void digit_frequencies(const Stage& stage, const Codebook& book, int digit, int count, const uint8_t* sigma, const int32_t* value,
+                       bool moved, uint16_t* frequencies) {
+    int32_t inverse[kGroup], exponents[256];
+    for (int i = 0; i < kGroup; ++i)
+        inverse[i] = stage.inverse_variance[digit > 0][std::max(0, sigma[i] - 2 * kSigmaPerOctave * digit)];
+    const int32_t* weight = book.weight_bits[moved].empty() ? nullptr : book.weight_bits[moved].data();
+    if (!moved) {
+        const int32_t* s = book.square.data();
+        for (int k = 0; k < count; ++k, s += kGroup) {
+            int32_t e = weight ? weight[k] : 0;
+            for (int i = 0; i < kGroup; ++i) e += std::min(kTermMax, inverse[i] * s[i]);
+            exponents[k] = e;
+        }
+    } else {
+        int32_t offset[kGroup];
+        for (int i = 0; i < kGroup; ++i) offset[i] = std::min(kOffsetMax, std::max(-kOffsetMax, value[i] >> 2 * digit));
+        const int16_t* c = book.codewords.data();
+        for (int k = 0; k < count; ++k, c += kGroup) {
+            int32_t e = weight ? weight[k] : 0;
+            for (int i = 0; i < kGroup; ++i) e += std::min(kTermMax, inverse[i] * square(offset[i] + c[i]));
+            exponents[k] = e;
+        }
+    }
+    kernels().frequencies(exponents, count, frequencies);
+}
+
+int largest(const uint8_t* sigma) { return std::max(std::max(sigma[0], sigma[1]), std::max(sigma[2], sigma[3])); }
+
+// Visits the groups of a tile in coding order: row by row, position by position, group by group.
+template <class Visit>
+void for_each_group(const Stage& stage, Rectangle tile, Prediction& p, const Visit& visit) {
+    const long d = stage.shape.latents;
+    for (long y = tile.top; y < tile.bottom; ++y)
+        for (long x = tile.left; x < tile.right; ++x)
+            for (long g = 0; g < d / kGroup; ++g) {
+                const long at = (y * p.sigma.width + x) * d + g * kGroup;
+                visit(g, at, p.sigma.data.data() + at, p.value.data.data() + at);
+            }
+}
+
+}  // namespace
+
+Tiling::Tiling(long height, long width, int tile_log2, long multiple)
+    : height_((height + multiple - 1) / multiple * multiple),
+      width_((width + multiple - 1) / multiple * multiple),
+      rows_((height_ + (1L << tile_log2) - 1) >> tile_log2),
+      columns_((width_ + (1L << tile_log2) - 1) >> tile_log2),
+      tile_log2_(tile_log2) {}
+
+Rectangle Tiling::at(long tile, int level) const {
+    const long side = 1L << tile_log2_, top = tile / columns_ * side, left = tile % columns_ * side, unit = static_cast<long>(kBlock) << level;
+    return {top / unit, left / unit, std::min(top + side, height_) / unit, std::min(left + side, width_) / unit};
+}
+
+Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int count, const std::vector<int32_t>& inverse_variance) {
+    constexpr int kCodewordMax = 8 << kCodewordBits;  // within 8 steps: keeps every exponent inside an int32
+    Codebook book;
+    book.codewords.assign(codewords, codewords + count * kGroup);
+    book.search.resize(static_cast<size_t>(count) * kGroup);
+    for (int k = 0; k < count; ++k)
+        for (int i = 0; i < kGroup; ++i) {
+            const int32_t c = codewords[k * kGroup + i];
+            if (std::abs(c) > kCodewordMax || (k == 0 && c != 0)) throw std::invalid_argument("a codebook has an impossible codeword");
+            book.square.push_back(square(c));
+            book.search[static_cast<size_t>(i) * count + k] = static_cast<float>(c) / (1 << kCodewordBits);
+        }
+    for (int moved = 0; moved < 2 && weight_bits; ++moved)
+        for (int k = 0; k < count; ++k) {
+            const int32_t bits = weight_bits[moved * count + k];
+            if (bits < 0) throw std::invalid_argument("a codeword's weight is out of range");
+            book.weight_bits[moved].push_back(bits << 8);
+            book.log_weight[moved].push_back(static_cast<float>(bits) * (-0.6931471805599453f / 256));
+        }
+    for (int s = 0; s < kSigmaCount; ++s) {
+        int needed = 0;
+        for (int k = 0; k < count; ++k) {
+            int64_t norm = 0;
+            for (int i = 0; i < kGroup; ++i) norm += book.square[k * kGroup + i];
+            if (norm * inverse_variance[s] <= kImpossible) needed = k + 1;
+        }
+        book.prefix.push_back(needed <= 1 ? 1 : std::min(count, (needed + 7) / 8 * 8));
+    }
+    return book;
+}
+
+double encode_tile(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, float beta, Rectangle tile, Prediction& p,
+                   RansEncoder& coder) {
+    const long d = stage.shape.latents;
+    const int digits = stage.shape.digits, codewords = static_cast<int>(stage.coarse.square.size()) / kGroup;
+    const int32_t* step = stage.step.data() + (quality - 1) * d;
+    float sigmas[kSigmaCount];
+    for (int i = 0; i < kSigmaCount; ++i) sigmas[i] = std::exp2(static_cast<float>(i) / kSigmaPerOctave + kSigmaOctaveMin);
+    double bits = 0;
+    uint16_t frequencies[256];
+    for_each_group(stage, tile, p, [&](long g, long at, const uint8_t* sigma, int32_t* value) {
+        const Codebook& book = stage.groups[g];
+        const int sigma_max = largest(sigma);
+        bool moved = false, coded = false;
+        for (int digit = 0; digit < digits; ++digit) coded |= possible(digit ? stage.coarse : book, sigma_max, digit, false) > 1;
+        if (!coded) return;
+        float residual[kGroup], spread[kGroup];
+        for (int i = 0; i < kGroup; ++i) {
+            const float unit = std::ldexp(static_cast<float>(step[g * kGroup + i]), feature_bits - kStepBits);  // a step
+            residual[i] = static_cast<float>(z.data[at + i] - p.mu.data[at + i]) / unit;
+            spread[i] = sigmas[sigma[i]];
+        }
+        const GroupQuantiser quantiser{digits,
+                                       codewords,
+                                       book.search.data(),
+                                       stage.coarse.search.data(),
+                                       {book.log_weight[0].data(), book.log_weight[1].data()},
+                                       stage.variance[0],
+                                       stage.variance[1],
+                                       book.prefix.data(),
+                                       stage.coarse.prefix.data(),
+                                       1};
+        const Quantised q = kernels().quantise(quantiser, residual, spread, beta);
+        for (int digit = digits - 1; digit >= 0; --digit) {
+            const Codebook& b = digit ? stage.coarse : book;
+            const int k = q.code[digits - 1 - digit], count = possible(b, sigma_max, digit, moved);
+            if (count == 1) continue;
+            digit_frequencies(stage, b, digit, count, sigma, value, moved, frequencies);
+            uint32_t start = 0;
+            for (int j = 0; j < k; ++j) start += frequencies[j];
+            coder.put(start, frequencies[k]);
+            bits += kFrequencyBits - std::log2(frequencies[k]);
+            for (int i = 0; i < kGroup; ++i) value[i] += b.codewords[k * kGroup + i] * (1 << 2 * digit);
+            moved |= k != 0;
+        }
+    });
+    return bits;
+}
+
+void decode_tile(const Stage& stage, Rectangle tile, Prediction& p, RansDecoder& coder) {
+    const int digits = stage.shape.digits;
+    uint16_t frequencies[256];
+    for_each_group(stage, tile, p, [&](long g, long, const uint8_t* sigma, int32_t* value) {
+        const int sigma_max = largest(sigma);
+        bool moved = false;
+        for (int digit = digits - 1; digit >= 0; --digit) {
+            const Codebook& b = digit ? stage.coarse : stage.groups[g];
+            const int count = possible(b, sigma_max, digit, moved);
+            if (count == 1) continue;
+            digit_frequencies(stage, b, digit, count, sigma, value, moved, frequencies);
+            const uint32_t slot = coder.slot();
+            uint32_t start = 0;
+            int k = 0;
+            while (start + frequencies[k] <= slot) start += frequencies[k++];
+            coder.take(start, frequencies[k]);
+            for (int i = 0; i < kGroup; ++i) value[i] += b.codewords[k * kGroup + i] * (1 << 2 * digit);
+            moved |= k != 0;
+        }
+    });
+}
+
+}  // namespace aec

@@ -1,0 +1,89 @@
+// Fixed-point convolution and the element-wise steps around it. Included by kernels_body.h, inside its namespace.
+
+inline int16_t to_int16(int32_t x) { return static_cast<int16_t>(std::min(32767, std::max(-32768, x))); }
+inline int16_t to_conv_input(int32_t x) { return static_cast<int16_t>(std::min(kConvInputMax, std::max(-kConvInputMax, x))); }
+inline int32_t leaky_relu(int32_t x) { return std::max(x, x >> 3); }
+
+#if defined(__AVX2__)
+
+// P output pixels by 16 output channels, held in 2P registers.
+template <int P>
+inline void conv_tile(const ConvRow& c, const int16_t* weights, long pixel, int channel) {
+    __m256i sum[P][2];
+    for (int p = 0; p < P; ++p) sum[p][0] = sum[p][1] = _mm256_setzero_si256();
+    const int16_t* w = weights;
+    for (int t = 0; t < c.tap_count; ++t) {
+        const int16_t* in = c.taps[t] + pixel * c.pixel_stride;
+        for (int i = 0; i < c.in_channels; i += 2, w += 2 * kOutBlock) {
+            const __m256i w0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w));
+            const __m256i w1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + 16));
+            for (int p = 0; p < P; ++p) {
+                int32_t two;
+                std::memcpy(&two, in + p * c.pixel_stride + i, sizeof two);
+                const __m256i x = _mm256_set1_epi32(two);
+                sum[p][0] = _mm256_add_epi32(sum[p][0], _mm256_madd_epi16(x, w0));
+                sum[p][1] = _mm256_add_epi32(sum[p][1], _mm256_madd_epi16(x, w1));
+            }
+        }
+    }
+    for (int half = 0; half < 2; ++half) {
+        const __m256i bias = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(c.bias + channel + 8 * half));
+        const __m256i shift = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(c.shift + channel + 8 * half));
+        for (int p = 0; p < P; ++p) {
+            int32_t* out = c.out + (pixel + p) * c.out_channels + channel + 8 * half;
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_srav_epi32(_mm256_add_epi32(sum[p][half], bias), shift));
+        }
+    }
+}
+
+#else
+
+template <int P>
+inline void conv_tile(const ConvRow& c, const int16_t* weights, long pixel, int channel) {
+    int32_t sum[P][kOutBlock] = {};
+    const int16_t* w = weights;
+    for (int t = 0; t < c.tap_count; ++t) {
+        const int16_t* in = c.taps[t] + pixel * c.pixel_stride;
+        for (int i = 0; i < c.in_channels; i += 2, w += 2 * kOutBlock)
+            for (int p = 0; p < P; ++p) {
+                const int32_t a = in[p * c.pixel_stride + i], b = in[p * c.pixel_stride + i + 1];
+                for (int o = 0; o < kOutBlock; ++o) sum[p][o] += a * w[2 * o] + b * w[2 * o + 1];
+            }
+    }
+    for (int p = 0; p < P; ++p)
+        for (int o = 0; o < kOutBlock; ++o)
+            c.out[(pixel + p) * c.out_channels + channel + o] = (sum[p][o] + c.bias[channel + o]) >> c.shift[channel + o];
+}
+
+#endif
+
+void conv_row(const ConvRow& c) {
+    const long block_size = static_cast<long>(c.tap_count) * c.in_channels * kOutBlock;
+    for (int channel = 0; channel < c.out_channels; channel += kOutBlock) {
+        const int16_t* weights = c.weights + channel / kOutBlock * block_size;
+        long pixel = 0;
+        for (; pixel + 6 <= c.width; pixel += 6) conv_tile<6>(c, weights, pixel, channel);
+        for (; pixel + 2 <= c.width; pixel += 2) conv_tile<2>(c, weights, pixel, channel);
+        for (; pixel < c.width; ++pixel) conv_tile<1>(c, weights, pixel, channel);
+    }
+}
+
+void film(const int32_t* in, const int16_t* scale, const int16_t* shift, int16_t* out, long width, long n) {
+    for (long p = 0; p < width; ++p)
+        for (long i = 0; i < n; ++i) {
+            const int32_t y = (to_int16(in[p * n + i]) * scale[i] + (1 << 11)) >> 12;
+            out[p * n + i] = to_conv_input(leaky_relu(y + shift[i]));
+        }
+}
+
+void leaky(const int32_t* in, int16_t* out, long count) {
+    for (long i = 0; i < count; ++i) out[i] = to_conv_input(leaky_relu(in[i]));
+}
+
+void add(const int16_t* x, const int32_t* y, int16_t* out, long count) {
+    for (long i = 0; i < count; ++i) out[i] = to_int16(x[i] + std::min(65536, std::max(-65536, y[i])));
+}
+
+void clamp(const int16_t* in, int16_t* out, long count) {
+    for (long i = 0; i < count; ++i) out[i] = to_conv_input(in[i]);
+}

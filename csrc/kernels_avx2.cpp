@@ -1,0 +1,3 @@
+// The kernels for x86-64 with AVX2; compiled with -mavx2.
+#define AEC_TARGET avx2
+#include "kernels_body.h"

@@ -1,0 +1,15 @@
+#include "nearest.h"
+
+#include "kernels.h"
+#include "parallel.h"
+
+namespace aec {
+
+void nearest(const float* z, const float* weight, const float* codebook, const float* bias, long n, int d, int k, int threads,
+             int32_t* index) {
+    parallel_for(n, threads, 1024, [&](long begin, long end, int) {
+        kernels().nearest(z, weight, codebook, bias, begin, end, d, k, index);
+    });
+}
+
+}  // namespace aec

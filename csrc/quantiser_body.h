@@ -1,0 +1,258 @@
+// Rate-distortion optimal residual vector quantisation, and its gradients. Included by kernels_body.h, inside its
+// namespace. Entropy-constrained VQ: Chou, Lookabaugh and Gray, IEEE TASSP 1989.
+
+constexpr int kMaxCodewords = 256;
+constexpr int kBeam = 4;                  // paths kept from digit to digit
+constexpr float kLn2 = 0.6931471805599453f;
+constexpr float kSureZero = 0.35f;        // squared norm inside which zero is D4's nearest point: (2^(-1/4) / sqrt 2)^2
+constexpr float kTemperature = 0.1532f;   // of the soft assignment: twice D4's second moment, so its spread is a cell's
+
+inline f32x8 exp_negative(f32x8 x) {  // e^x for x <= 0, to 2e-7 of the value; 0 below -87
+    const f32x8 y = x * splat(1.44269504f);
+    const i32x8 n = __builtin_convertvector(y - splat(0.5f), i32x8);  // rounds to nearest, as y <= 0
+    const f32x8 r = y - __builtin_convertvector(n, f32x8);
+    f32x8 p = splat(1.5403530e-4f);
+    p = p * r + splat(1.3333558e-3f);
+    p = p * r + splat(9.6181291e-3f);
+    p = p * r + splat(5.5504109e-2f);
+    p = p * r + splat(2.4022651e-1f);
+    p = p * r + splat(6.9314718e-1f);
+    p = p * r + splat(1.0f);
+    const i32x8 bits = (n + splat(127)) << 23;
+    const f32x8 result = p * (f32x8)bits;  // a vector cast keeps the bits
+    return x < splat(-87.0f) ? splat(0.0f) : result;
+}
+
+inline int sigma_index(float sigma) {  // the nearest of the prior's σ, which may lie below the first
+    return static_cast<int>(std::lround(std::log2(sigma) * kSigmaPerOctave)) - kSigmaOctaveMin * kSigmaPerOctave;
+}
+
+// The prior of one digit, and where the search stands in it.
+struct DigitPrior {
+    int count;                        // possible codewords; where it is 1, nothing is coded
+    const float* codebook;            // [4][K]
+    const float* log_weight;          // [K] or null
+    float variance[kGroup];           // σ² + s, in the digit's steps
+    float offset[kGroup];             // what the coarser digits give, in the digit's steps
+    float left[kGroup];               // what they leave of the residual
+    float left_norm;                  // squared
+    float energy[kMaxCodewords];      // -log of the unnormalised mass
+    float log_total;                  // log of the sum of the masses
+
+    float bits(int k) const { return (energy[k] + log_total) * (1 / kLn2); }
+};
+
+inline void digit_prior(const GroupQuantiser& q, int digit, float scale, const float* residual, const float* value, bool moved,
+                        const float* sigma, int sigma_at, DigitPrior& prior) {
+    const int32_t* prefix = digit ? q.coarse_prefix : q.fine_prefix;
+    const int at = std::min(kSigmaCount - 1, std::max(0, sigma_at - 2 * kSigmaPerOctave * digit));
+    prior.count = moved ? q.codewords : prefix[at];
+    prior.codebook = digit ? q.coarse : q.fine;
+    prior.log_weight = digit ? nullptr : q.log_weight[moved];
+    prior.left_norm = 0;
+    for (int i = 0; i < kGroup; ++i) {
+        const float s = sigma[i] / scale;
+        prior.variance[i] = s * s + (digit ? q.coarse_variance : q.fine_variance);
+        prior.offset[i] = value[i] / scale;
+        prior.left[i] = residual[i] / scale - prior.offset[i];
+        prior.left_norm += prior.left[i] * prior.left[i];
+    }
+    if (digit == 0 && prior.left_norm > kSureZero) prior.count = std::max(prior.count, q.surprise);
+    if (prior.count == 1) return;
+    f32x8 lowest = splat(std::numeric_limits<float>::infinity());
+    for (int k = 0; k < prior.count; k += 8) {
+        f32x8 energy = prior.log_weight ? -load<f32x8>(prior.log_weight + k) : splat(0.0f);
+        for (int i = 0; i < kGroup; ++i) {
+            const f32x8 t = load<f32x8>(prior.codebook + i * q.codewords + k) + splat(prior.offset[i]);
+            energy += t * t * splat(0.5f / prior.variance[i]);
+        }
+        store(prior.energy + k, energy);
+        lowest = energy < lowest ? energy : lowest;
+    }
+    float low = lowest[0];
+    for (int i = 1; i < 8; ++i) low = std::min(low, lowest[i]);
+    f32x8 total = splat(0.0f);
+    for (int k = 0; k < prior.count; k += 8) total += exp_negative(splat(low) - load<f32x8>(prior.energy + k));
+    prior.log_total = std::log(sum(total)) - low;
+}
+
+struct Path {
+    Quantised q = {};
+    bool moved = false;  // whether any digit so far is not zero
+    float cost = 0;      // what paths are compared by
+};
+
+// Extends a path by codeword k of a digit.
+inline Path extended(const Path& path, const DigitPrior& prior, const GroupQuantiser& q, int position, float scale, int k) {
+    Path next = path;
+    next.q.code[position] = static_cast<uint8_t>(k);
+    if (prior.count > 1) next.q.bits += prior.bits(k);
+    for (int i = 0; i < kGroup; ++i) next.q.value[i] += scale * prior.codebook[i * q.codewords + k];
+    next.moved |= k != 0;
+    return next;
+}
+
+Quantised quantise(const GroupQuantiser& q, const float* residual, const float* sigma, float beta) {
+    const int sigma_at = sigma_index(std::max(std::max(sigma[0], sigma[1]), std::max(sigma[2], sigma[3])));
+    Path beam[kBeam];
+    int paths = 1;
+    DigitPrior prior;
+    for (int digit = q.digits - 1; digit > 0; --digit) {
+        const int position = q.digits - 1 - digit;
+        const float scale = static_cast<float>(1 << 2 * digit);
+        Path found[kBeam];  // cheapest first
+        int count = 0;
+        auto offer = [&](const Path& p) {
+            int at = count < kBeam ? count++ : kBeam;
+            for (; at > 0 && p.cost < found[at - 1].cost; --at)
+                if (at < kBeam) found[at] = found[at - 1];
+            if (at < kBeam) found[at] = p;
+        };
+        for (int b = 0; b < paths; ++b) {
+            digit_prior(q, digit, scale, residual, beam[b].q.value, beam[b].moved, sigma, sigma_at, prior);
+            if (prior.count == 1 || prior.left_norm < kSureZero) {
+                Path p = extended(beam[b], prior, q, position, scale, 0);
+                p.cost = prior.left_norm * scale * scale;
+                offer(p);
+                continue;
+            }
+            float worst = count < kBeam ? std::numeric_limits<float>::infinity() : found[kBeam - 1].cost;
+            for (int k = 0; k < prior.count; ++k) {  // paths are compared by what they leave for the finer digits
+                float distance = 0;
+                for (int i = 0; i < kGroup; ++i) {
+                    const float e = prior.left[i] - prior.codebook[i * q.codewords + k];
+                    distance += e * e;
+                }
+                distance *= scale * scale;
+                if (distance >= worst) continue;
+                Path p = extended(beam[b], prior, q, position, scale, k);
+                p.cost = distance;
+                offer(p);
+                if (count == kBeam) worst = found[kBeam - 1].cost;
+            }
+        }
+        std::copy(found, found + count, beam);
+        paths = count;
+    }
+
+    Path best;
+    best.cost = std::numeric_limits<float>::infinity();
+    for (int b = 0; b < paths; ++b) {
+        digit_prior(q, 0, 1.0f, residual, beam[b].q.value, beam[b].moved, sigma, sigma_at, prior);
+        int k = 0;
+        float cost = prior.left_norm;
+        if (prior.count > 1) {
+            const float rate = beta / kLn2;
+            RunningMinimum minimum;
+            for (int j = 0; j < prior.count; j += 8) {
+                f32x8 c = load<f32x8>(prior.energy + j) * splat(rate);
+                for (int i = 0; i < kGroup; ++i) {
+                    const f32x8 e = splat(prior.left[i]) - load<f32x8>(prior.codebook + i * q.codewords + j);
+                    c += e * e;
+                }
+                minimum.offer(c, j);
+            }
+            k = minimum.index(cost);
+            cost += rate * prior.log_total;
+        }
+        cost += beta * beam[b].q.bits;
+        if (cost < best.cost) {
+            best = extended(beam[b], prior, q, q.digits - 1, 1.0f, k);
+            best.cost = cost;
+        }
+    }
+    return best.q;
+}
+
+// The rate's gradient is that of its expectation under the soft assignment
+//     soft_k ∝ exp(-(|left - c_k|² + beta · bits_k) / temperature)
+// of what the coarser digits leave, along the path that was chosen; the assignment's own bits are taken as constants.
+void quantise_gradient(const GroupQuantiser& q, const float* residual, const float* sigma, float beta, const Quantised& chosen,
+                       const float* grad_value, float grad_bits, const GroupGradient& out) {
+    const int sigma_at = sigma_index(std::max(std::max(sigma[0], sigma[1]), std::max(sigma[2], sigma[3])));
+    DigitPrior prior;
+    float value[kGroup] = {};
+    bool moved = false;
+    float soft[kMaxCodewords], mass[kMaxCodewords];
+    for (int digit = q.digits - 1; digit >= 0; --digit) {
+        const int k0 = chosen.code[q.digits - 1 - digit];
+        const float scale = static_cast<float>(1 << 2 * digit);
+        digit_prior(q, digit, scale, residual, value, moved, sigma, sigma_at, prior);
+        if (prior.count > 1) {
+            const float rate = beta / (scale * scale);
+            f32x8 lowest = splat(std::numeric_limits<float>::infinity());
+            for (int k = 0; k < prior.count; k += 8) {
+                f32x8 c = (load<f32x8>(prior.energy + k) + splat(prior.log_total)) * splat(rate / kLn2);
+                for (int i = 0; i < kGroup; ++i) {
+                    const f32x8 e = splat(prior.left[i]) - load<f32x8>(prior.codebook + i * q.codewords + k);
+                    c += e * e;
+                }
+                store(soft + k, c);
+                lowest = c < lowest ? c : lowest;
+            }
+            float low = lowest[0];
+            for (int i = 1; i < 8; ++i) low = std::min(low, lowest[i]);
+            f32x8 total = splat(0.0f);
+            for (int k = 0; k < prior.count; k += 8) {
+                const f32x8 m = exp_negative((splat(low) - load<f32x8>(soft + k)) * splat(1 / kTemperature));
+                store(soft + k, m);
+                total += m;
+            }
+            const f32x8 normalise = splat(1 / sum(total));
+
+            // Expectations under the soft assignment: of the bits b, of c, of b·c, of h·c with h = grad_value·c,
+            // and of t² under the assignment less that under the prior.
+            f32x8 mean_b = splat(0.0f), mean_h = splat(0.0f);
+            f32x8 mean_c[kGroup] = {}, mean_bc[kGroup] = {}, mean_hc[kGroup] = {}, excess[kGroup] = {};
+            for (int k = 0; k < prior.count; k += 8) {
+                const f32x8 s = load<f32x8>(soft + k) * normalise;
+                const f32x8 log_mass = -load<f32x8>(prior.energy + k) - splat(prior.log_total);
+                const f32x8 p = exp_negative(log_mass < splat(0.0f) ? log_mass : splat(0.0f));
+                const f32x8 b = log_mass * splat(-1 / kLn2);
+                store(soft + k, s);
+                store(mass + k, p);
+                f32x8 h = splat(0.0f);
+                for (int i = 0; i < kGroup; ++i) h += splat(grad_value[i]) * load<f32x8>(prior.codebook + i * q.codewords + k);
+                mean_b += s * b;
+                mean_h += s * h;
+                for (int i = 0; i < kGroup; ++i) {
+                    const f32x8 c = load<f32x8>(prior.codebook + i * q.codewords + k), t = c + splat(prior.offset[i]);
+                    mean_c[i] += s * c;
+                    mean_bc[i] += s * b * c;
+                    mean_hc[i] += s * h * c;
+                    excess[i] += (s - p) * t * t;
+                }
+            }
+            const float expected_bits = sum(mean_b), expected_h = sum(mean_h);
+            float variance_gradient = 0;
+            for (int i = 0; i < kGroup; ++i) {
+                const float c = sum(mean_c[i]), v = prior.variance[i];
+                out.rate[i] += grad_bits * (2 / kTemperature) * (sum(mean_bc[i]) - expected_bits * c) / scale;
+                if (digit == 0) out.value[i] += (2 / kTemperature) * (sum(mean_hc[i]) - expected_h * c);
+                const float g = -grad_bits * sum(excess[i]) / (2 * v * v * kLn2);
+                out.sigma[i] += 2 * g * sigma[i] / (scale * scale);
+                variance_gradient += g;
+            }
+            out.variance[digit ? 1 : 0] += variance_gradient;
+            if (digit == 0) {
+                for (int k = 0; k < prior.count; k += 8) {
+                    const f32x8 s = load<f32x8>(soft + k), p = load<f32x8>(mass + k);
+                    const f32x8 b = (load<f32x8>(prior.energy + k) + splat(prior.log_total)) * splat(1 / kLn2);
+                    float* w = out.log_weight[moved] + k;
+                    store(w, load<f32x8>(w) + splat(grad_bits / kLn2) * (p - s));
+                    for (int i = 0; i < kGroup; ++i) {
+                        const f32x8 c = load<f32x8>(prior.codebook + i * q.codewords + k), t = c + splat(prior.offset[i]);
+                        const f32x8 g = (s - p) * t * splat(1 / (prior.variance[i] * kLn2)) +
+                                        s * (b - splat(expected_bits)) * (splat(prior.left[i]) - c) * splat(2 / kTemperature);
+                        float* at = out.fine + i * q.codewords + k;
+                        store(at, load<f32x8>(at) + splat(grad_bits) * g);
+                    }
+                }
+            }
+        }
+        if (digit == 0)
+            for (int i = 0; i < kGroup; ++i) out.fine[i * q.codewords + k0] += grad_value[i];
+        for (int i = 0; i < kGroup; ++i) value[i] += scale * prior.codebook[i * q.codewords + k0];
+        moved |= k0 != 0;
+    }
+}
