@@ -1,5 +1,6 @@
 // Interleaved range asymmetric numeral systems (Duda 2013, arXiv:1311.2540; Giesen 2014, arXiv:1402.3392).
-// Frequencies have 16 bits and sum to 2^16; states have 32 bits and move in and out of 16-bit little-endian words.
+// Frequencies have 16 bits and sum to 2^16; states have 40 bits and move in and out of 16-bit little-endian words. The 8 bits
+// between a frequency's and the smallest state's keep what rounding costs under 0.01 %.
 #pragma once
 #include <cstdint>
 #include <stdexcept>
@@ -14,7 +15,8 @@ struct CorruptStream : std::runtime_error {
 
 constexpr int kFrequencyBits = 16;
 constexpr uint32_t kFrequencyTotal = 1u << kFrequencyBits;
-constexpr uint32_t kStateLow = 1u << 16;  // states lie in [2^16, 2^32); an encoder starts, and a decoder ends, at 2^16
+constexpr uint64_t kStateLow = uint64_t{1} << 24;  // states lie in [2^24, 2^40); an encoder starts, a decoder ends, at 2^24
+constexpr int kStateBytes = 5;
 
 // Collects symbols in the order in which the decoder will read them; symbol i belongs to state i mod `lanes`.
 class RansEncoder {
@@ -29,19 +31,20 @@ public:
     // The stream: the states, then the words in reading order. Nothing at all where there are no symbols.
     std::string finish() const {
         if (symbols_.empty()) return {};
-        std::vector<uint32_t> state(lanes_, kStateLow);
+        std::vector<uint64_t> state(lanes_, kStateLow);
         std::vector<uint16_t> words;  // in writing order, which is the reverse of reading order
         for (size_t i = symbols_.size(); i-- > 0;) {
-            const uint32_t start = symbols_[i] >> 16, frequency = symbols_[i] & 0xffff;
-            uint32_t& x = state[i % lanes_];
-            if (x >= frequency << 16) words.push_back(static_cast<uint16_t>(x)), x >>= 16;
+            const uint64_t start = symbols_[i] >> 16, frequency = symbols_[i] & 0xffff;
+            uint64_t& x = state[i % lanes_];
+            if (x >= frequency << 24) words.push_back(static_cast<uint16_t>(x)), x >>= 16;
             x = ((x / frequency) << 16) + x % frequency + start;
         }
         std::string out;
-        out.reserve(4 * lanes_ + 2 * words.size());
-        auto word = [&](uint32_t w) { out.push_back(static_cast<char>(w & 255)), out.push_back(static_cast<char>(w >> 8 & 255)); };
-        for (uint32_t x : state) word(x & 0xffff), word(x >> 16);
-        for (size_t i = words.size(); i-- > 0;) word(words[i]);
+        out.reserve(kStateBytes * lanes_ + 2 * words.size());
+        for (uint64_t x : state)
+            for (int i = 0; i < kStateBytes; ++i) out.push_back(static_cast<char>(x >> 8 * i & 255));
+        for (size_t i = words.size(); i-- > 0;)
+            for (int byte = 0; byte < 2; ++byte) out.push_back(static_cast<char>(words[i] >> 8 * byte & 255));
         return out;
     }
 
@@ -54,29 +57,30 @@ private:
 class RansDecoder {
 public:
     RansDecoder(const uint8_t* data, size_t size, int lanes) : next_(data), end_(data + size), lanes_(lanes) {
-        if (size % 2) throw CorruptStream("a coded stream has an odd length");
         if (size == 0) return;
-        if (size < 4 * lanes_) throw CorruptStream("a coded stream is too short");
+        if (size < kStateBytes * lanes_ || (size - kStateBytes * lanes_) % 2) throw CorruptStream("a coded stream has an impossible length");
         for (size_t i = 0; i < lanes_; ++i) {
-            const uint32_t low = word();
-            state_.push_back(low | word() << 16);
-            if (state_.back() < kStateLow) throw CorruptStream("a coded stream starts in an impossible state");
+            uint64_t x = 0;
+            for (int j = 0; j < kStateBytes; ++j) x |= static_cast<uint64_t>(*next_++) << 8 * j;
+            state_.push_back(x);
+            if (x < kStateLow) throw CorruptStream("a coded stream starts in an impossible state");
         }
     }
 
     // Where in 0..2^16-1 the next symbol's interval is hit.
     uint32_t slot() const {
         if (state_.empty()) throw CorruptStream("a coded stream is missing");
-        return state_[lane_] & 0xffff;
+        return static_cast<uint32_t>(state_[lane_] & 0xffff);
     }
 
     // Takes the symbol whose interval [start, start + frequency) holds slot().
     void take(uint32_t start, uint32_t frequency) {
-        uint32_t& x = state_[lane_];
+        uint64_t& x = state_[lane_];
         x = frequency * (x >> 16) + (x & 0xffff) - start;
         if (x < kStateLow) {
             if (next_ == end_) throw CorruptStream("a coded stream ends early");
-            x = x << 16 | word();
+            x = x << 16 | next_[0] | static_cast<uint64_t>(next_[1]) << 8;
+            next_ += 2;
         }
         lane_ = lane_ + 1 == lanes_ ? 0 : lane_ + 1;
     }
@@ -84,20 +88,14 @@ public:
     // After the last symbol: every word has been read and every state is back where the encoder began.
     void finish() const {
         if (next_ != end_) throw CorruptStream("a coded stream is longer than its symbols");
-        for (uint32_t x : state_)
+        for (uint64_t x : state_)
             if (x != kStateLow) throw CorruptStream("a coded stream does not end as it began");
     }
 
 private:
-    uint32_t word() {
-        const uint32_t w = next_[0] | static_cast<uint32_t>(next_[1]) << 8;
-        next_ += 2;
-        return w;
-    }
-
     const uint8_t *next_, *end_;
     size_t lanes_, lane_ = 0;
-    std::vector<uint32_t> state_;
+    std::vector<uint64_t> state_;
 };
 
 }  // namespace aec

@@ -60,7 +60,7 @@ class Shape:
         return BLOCK << (len(self.channels) - 1)
 
     def to_json(self) -> dict:
-        return {**self.__dict__, "stages": [s.__dict__ for s in self.stages]}
+        return {**self.__dict__, "stages": [dict(s.__dict__) for s in self.stages]}
 
     @classmethod
     def from_json(cls, d: dict) -> "Shape":

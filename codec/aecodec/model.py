@@ -1,0 +1,39 @@
+"""The shipped model: fixed-point tables in one safetensors file, and the network that runs on them."""
+
+import functools
+import json
+from importlib import resources
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from . import _core
+from .errors import AecodecError
+
+SHIPPED = "weights/aecodec.safetensors"
+
+
+class Model:
+    """A trained network, ready to encode and decode.
+
+    `shape` and `tensors` are what aecodec/train/export.py wrote; `network` runs them; `identity` is the number that files
+    carry to say which model decodes them; `beta` is the price of a bit that the model was trained for.
+    """
+
+    def __init__(self, path: Path):
+        """Raises AecodecError where the file is not a model."""
+        try:
+            with safe_open(path, "numpy") as f:
+                self.metadata = json.loads(f.metadata()["aecodec"])
+                self.tensors = {name: f.get_tensor(name) for name in f.keys()}
+            self.shape, self.identity, self.beta = (self.metadata[k] for k in ("shape", "identity", "beta"))
+            self.network = _core.Network(self.shape, self.tensors)
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise AecodecError(f"{path}: not a model of this version of aecodec ({error})") from error
+
+
+@functools.cache
+def shipped() -> Model:
+    """The model inside the package."""
+    with resources.as_file(resources.files(__package__) / SHIPPED) as path:
+        return Model(path)
