@@ -1,5 +1,6 @@
 """Training pictures: loading, the train/validation split, and random crops assembled in a background thread."""
 
+import itertools
 import queue
 import threading
 import zlib
@@ -37,7 +38,7 @@ def split(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 class Crops:
-    """An endless iterator of float32 batches (batch, 3, crop, crop), pixels 0..255, channels last."""
+    """An endless iterator of float32 batches (batch, 3, crop, crop), pixels 0..255, channels last, after `start`."""
 
     def __init__(self, paths: list[Path], batch: int, crop: int, seed: int):
         with ThreadPoolExecutor() as pool:
@@ -45,29 +46,37 @@ class Crops:
         self.pictures = [torch.from_numpy(p.copy()) for p in pictures if min(p.shape[:2]) >= crop]
         if not self.pictures:
             raise ValueError(f"no training picture is as large as a crop of {crop}x{crop}")
-        self.batch, self.crop, self.rng = batch, crop, np.random.default_rng(seed)
+        self.batch, self.crop, self.seed = batch, crop, seed
         self.ready: queue.Queue[Tensor] = queue.Queue(maxsize=4)
-        threading.Thread(target=self._fill, daemon=True).start()
+        self.worker: threading.Thread | None = None
 
-    def _one(self) -> Tensor:
-        p = self.pictures[self.rng.integers(len(self.pictures))]
-        i, j = (self.rng.integers(s - self.crop + 1) for s in p.shape[:2])
+    def _one(self, rng: np.random.Generator) -> Tensor:
+        p = self.pictures[rng.integers(len(self.pictures))]
+        i, j = (rng.integers(s - self.crop + 1) for s in p.shape[:2])
         p = p[i : i + self.crop, j : j + self.crop]
-        if self.rng.random() < 0.5:
+        if rng.random() < 0.5:
             p = p.flip(1)
-        if self.rng.random() < 0.5:
+        if rng.random() < 0.5:
             p = p.transpose(0, 1)
-        if self.rng.random() < GRAY_SHARE:
+        if rng.random() < GRAY_SHARE:
             p = p.float().mean(2, keepdim=True).round().to(torch.uint8).expand(-1, -1, 3)
         return p
 
-    def sample(self, count: int) -> Tensor:
-        crops = torch.stack([self._one() for _ in range(count)])
+    def sample(self, count: int, *seeds: int) -> Tensor:
+        """`count` crops that depend on the seeds alone, whatever else has been drawn."""
+        rng = np.random.default_rng((self.seed, *seeds))
+        crops = torch.stack([self._one(rng) for _ in range(count)])
         return crops.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
 
-    def _fill(self) -> None:
-        while True:
-            self.ready.put(self.sample(self.batch))
+    def start(self, step: int) -> None:
+        """Begins to prepare the batches of this and all later steps."""
+
+        def fill() -> None:
+            for n in itertools.count(step):
+                self.ready.put(self.sample(self.batch, n))
+
+        self.worker = threading.Thread(target=fill, daemon=True)
+        self.worker.start()
 
     def __iter__(self) -> Iterator[Tensor]:
         return self

@@ -5,23 +5,26 @@ A run is a folder: CHECKPOINT (everything needed to go on), `log.jsonl` (one lin
 
 import copy
 import json
-import math
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from ..errors import AecodecError
 from ..quality import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from . import checkpoint, lloyd, provenance
 from .codebook import Codebook
 from .data import Crops, load, split
+from .export import export
 from .network import Network, Quantise, Shape, initialise
 from .scalar import quantise_scalar, quantise_scalar_exact
 
 CHECKPOINT = "checkpoint.safetensors"
+INITIAL = 1 << 32  # seeds of the crops that statistics are taken from; those of the steps are their numbers
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter
 COUNTERS = ("step", "pixels", "seconds", "phase", "history")
 VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
@@ -98,7 +101,7 @@ class Run:
         self.history: list[dict] = []  # how the run came here: a command, its commit, and the pixels seen before it
 
     def start(self) -> None:
-        initialise(self.net, self.crops.sample(32))
+        initialise(self.net, self.crops.sample(32, INITIAL))
         self.average.load_state_dict(self.model.state_dict())
 
     def save(self) -> None:
@@ -121,13 +124,12 @@ class Run:
         self.adam.load_state_dict(state)
         for k in COUNTERS:
             setattr(self, k, counters[k])
-        self.crops.rng.bit_generator.advance(self.step * 64)
 
     def enter_codebook_phase(self) -> None:
         """Fits the codebooks to the network as it stands."""
         count = 4 * self.settings.batch
         quality = QUALITY_MIN + torch.rand(count) * (QUALITY_MAX - QUALITY_MIN)
-        lloyd.fit(self.net, self.codebook, self.crops.sample(count), quality)
+        lloyd.fit(self.net, self.codebook, self.crops.sample(count, INITIAL, 1), quality)
         self.average["codebook"].load_state_dict(self.codebook.state_dict())
         self.phase = "codebook"
 
@@ -154,6 +156,12 @@ class Run:
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
         return loss.mean().item(), bpp.mean().item(), psnr(mse).mean().item()
 
+    def export(self, path: Path) -> None:
+        """Writes the averaged weights as a model, with the record of how they came to be."""
+        record = {"history": self.history, "pixels": self.pixels, "steps": self.step, "minutes": round(self.seconds / 60, 1)}
+        record |= {"pictures": len(self.train_paths), "settings": asdict(self.settings), **self.validate()}
+        export(self.average["net"], self.average["codebook"], path, record)
+
     def validate(self) -> dict:
         net, codebook = self.average["net"], self.average["codebook"]
         quantise = quantise_scalar_exact if self.phase == "scalar" else codebook.quantise
@@ -172,6 +180,7 @@ class Run:
     def loop(self) -> None:
         s, log = self.settings, open(self.out / "log.jsonl", "a")
         self.history.append({"command": provenance.command(), "commit": provenance.commit(), "from_pixels": self.pixels})
+        self.crops.start(self.step)
         saved = validated = self.seconds
         recent: list[tuple[float, float, float]] = []
         clock, reported = time.monotonic(), time.monotonic()
@@ -201,21 +210,25 @@ class Run:
         self.save()
 
 
-def train(data: Path, out: Path | None, resume: Path | None, changes: dict) -> None:
-    """Starts a run in `out`, or goes on with the one in `resume` (in `out`, if both are given).
+def train(data: Path, out: Path | None, resume: Path | None, export: Path | None, changes: dict) -> None:
+    """Starts a run in `out`, or goes on with the one in `resume` (in `out`, if both are given), and exports the model.
 
-    changes: settings that differ from the defaults, or from those of the run that is resumed.
+    changes: settings that differ from the defaults, or from those of the run that is resumed. Raises AecodecError where
+    there is nothing to train on, or nothing to resume, or the run's folder is taken.
     """
-    if resume is None:
-        out.mkdir(parents=True, exist_ok=True)
-        if (out / CHECKPOINT).exists():
-            raise ValueError(f"{out} holds a run already; go on with it by --resume {out}")
-        run = Run(data, out, Settings(**changes), Shape())
-        run.start()
-    else:
-        out = out or resume
-        out.mkdir(parents=True, exist_ok=True)
-        _, counters = checkpoint.load(resume / CHECKPOINT)
-        run = Run(data, out, Settings(**{**counters["settings"], **changes}), Shape.from_json(counters["shape"]))
-        run.resume(resume / CHECKPOINT)
+    folder = out or resume
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if resume is None:
+            if (folder / CHECKPOINT).exists():
+                raise AecodecError(f"{folder} holds a run already; go on with it by --resume {folder}")
+            run = Run(data, folder, Settings(**changes), Shape())
+            run.start()
+        else:
+            _, counters = checkpoint.load(resume / CHECKPOINT)
+            run = Run(data, folder, Settings(**{**counters["settings"], **changes}), Shape.from_json(counters["shape"]))
+            run.resume(resume / CHECKPOINT)
+    except (ValueError, FileNotFoundError, SafetensorError) as error:
+        raise AecodecError(str(error)) from error
     run.loop()
+    run.export(export or folder / "model.safetensors")

@@ -1,0 +1,85 @@
+"""The codec's inner loops in C++. Arrays must have exactly these dtypes and be C-contiguous; TypeError otherwise.
+
+`threads` 0 means one a core. The GIL is released while a function works.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float32]
+UInt16 = NDArray[np.uint16]
+
+class CorruptStream(ValueError):
+    """A coded stream that no encoder wrote."""
+
+def simd() -> str:
+    """The instruction set in use. The environment variable AECODEC_SIMD chooses it at the start."""
+
+def available_simd() -> list[str]:
+    """The instruction sets that this machine can use, best first; "scalar" is always last."""
+
+def set_simd(name: str) -> None:
+    """Raises ValueError where the machine lacks it."""
+
+def cuda_available() -> bool:
+    """Whether this build has CUDA kernels and the machine a device for them."""
+
+def nearest(
+    z: Float, codebook: Float, bias: Float | None = None, weight: Float | None = None, threads: int = 0, device: str = "cpu"
+) -> NDArray[np.int32]:
+    """argmin_k |z_n - c_k|² + Σ_i weight_ni·c_ki² + bias_k, the lowest index where costs tie; no N x K matrix is made.
+
+    z, weight: (N, d); codebook: (d, K), dimension-major; bias: (K,). Returns (N,). `weight` and `bias` are how a rate enters:
+    a Gaussian prior's bits are a weighted sum of squares. device: "cpu" or "cuda". Raises ValueError on wrong shapes.
+    """
+
+def rans_encode(symbols: UInt16, table: UInt16, frequencies: UInt16, lanes: int = 2) -> bytes:
+    """Codes symbols (N,), each with the row table (N,) of frequencies (tables, K), whose rows sum to 2^16.
+
+    `lanes` states are interleaved. Raises ValueError where a symbol has no frequency or a row has another sum.
+    """
+
+def rans_decode(data: bytes, table: UInt16, frequencies: UInt16, lanes: int = 2) -> UInt16:
+    """The inverse of `rans_encode`, for len(table) symbols. Raises CorruptStream."""
+
+def frequencies(exponents: NDArray[np.int32]) -> UInt16:
+    """The prior's frequencies for exponents -log2 of the masses, with 16 fractional bits: each at least 1, in all 2^16."""
+
+def quantise(
+    residual: Float, sigma: Float, fine: Float, coarse: Float, log_weight: Float, variance: Float, digits: int, beta: float, threads: int = 0
+) -> tuple[NDArray[np.uint8], Float, Float]:
+    """Rate-distortion optimal residual vector quantisation of residuals (N, G, 4), in steps, under their σ (N, G, 4).
+
+    fine: (G, 4, K) codewords of the finest digit; coarse: (4, K) of the others, scaled by 4^digit; log_weight: (G, 2, K)
+    natural logs of the finest digit's weights where the coarser digits are all zero, or not; variance: (2,) added to σ² of
+    the finest digit and of the others; beta: squared steps a bit. Returns codes (N, G, digits), coarsest first, the coded
+    residuals (N, G, 4) and their bits (N, G).
+    """
+
+def quantise_gradient(
+    residual: Float, sigma: Float, fine: Float, coarse: Float, log_weight: Float, variance: Float, digits: int, beta: float,
+    code: NDArray[np.uint8], grad_value: Float, grad_bits: Float, threads: int = 0
+) -> tuple[Float, Float, Float, Float, Float, Float]:
+    """Gradients through `quantise`'s codes, of a loss whose gradients with respect to its value and bits are given.
+
+    Returns those of the expected bits with respect to the residual, of the soft value with respect to the residual
+    (N, G, 4 each), and with respect to sigma, fine, log_weight and variance.
+    """
+
+class Network:
+    """The fixed-point network of a model file."""
+
+    def __init__(self, shape: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> None:
+        """Raises ValueError where a tensor is missing, of another size, or could overflow a sum."""
+
+    def encode(
+        self, pixels: NDArray[np.uint8], quality: int, tile_log2: int, beta: float, threads: int = 0
+    ) -> tuple[list[list[bytes]], list[float]]:
+        """pixels: (H, W, 3). Returns the streams [stream][tile] and the bits that the prior predicts for each stage."""
+
+    def decode(
+        self, streams: list[list[bytes]], height: int, width: int, quality: int, tile_log2: int, threads: int = 0
+    ) -> NDArray[np.uint8]:
+        """Returns pixels (H, W, 3), the same bits on every machine. Raises CorruptStream."""

@@ -1,0 +1,63 @@
+"""The codecs that are compared: each turns pixels into the bytes of a real file, and back, on one thread."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..codec import decode, encode
+from ..picture import Picture
+
+
+@dataclass(frozen=True)
+class Codec:
+    label: str
+    settings: tuple[float, ...]  # what the rate-distortion curve is made of, from low rates to high ones
+    encode: Callable[[np.ndarray, float], bytes]  # uint8 (H, W, 3), setting -> file
+    decode: Callable[[bytes], np.ndarray]
+
+
+def pillow(label: str, settings: tuple[float, ...], format: str, options: Callable[[Any], dict]) -> Codec:
+    def to_bytes(pixels: np.ndarray, setting: float) -> bytes:
+        out = io.BytesIO()
+        Image.fromarray(pixels).save(out, format, **options(setting))
+        return out.getvalue()
+
+    def to_pixels(data: bytes) -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+    return Codec(label, settings, to_bytes, to_pixels)
+
+
+def jpeg_xl() -> Codec:
+    import pillow_jxl  # noqa: F401  registers the format with Pillow
+
+    settings = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 85, 90, 94, 97)
+    return pillow("JPEG XL, effort 7", settings, "JXL", lambda q: {"quality": q, "effort": 7, "num_threads": 1})
+
+
+JPEG = (3, 5, 8, 12, 18, 25, 35, 45, 55, 65, 75, 82, 88, 92)  # 0.15 to 2 bits per pixel of a photograph: BD-rates cover just these
+CODECS: dict[str, Callable[[], Codec]] = {
+    "jpeg": lambda: pillow("JPEG 4:2:0", JPEG, "JPEG", lambda q: {"quality": q, "subsampling": "4:2:0"}),
+    "jpeg444": lambda: pillow("JPEG 4:4:4", JPEG, "JPEG", lambda q: {"quality": q, "subsampling": "4:4:4"}),
+    "webp": lambda: pillow("WebP, method 6", (0, 5, 10, 20, 35, 50, 65, 80, 87, 93, 97, 100), "WEBP", lambda q: {"quality": q, "method": 6}),
+    "avif": lambda: pillow(
+        "AVIF, speed 6", (5, 10, 20, 30, 40, 50, 60, 70, 80, 87, 93, 97), "AVIF", lambda q: {"quality": q, "speed": 6, "max_threads": 1}
+    ),
+    "jxl": jpeg_xl,
+    "jp2": lambda: pillow(
+        "JPEG 2000",
+        (240, 160, 110, 75, 50, 34, 24, 17, 12, 8.5, 6, 4.5),
+        "JPEG2000",
+        lambda ratio: {"quality_mode": "rates", "quality_layers": [ratio], "irreversible": True},
+    ),
+    "aec": lambda: Codec(
+        "aecodec",
+        (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100),
+        lambda pixels, quality: encode(Picture(pixels), int(quality), threads=1).data,
+        lambda data: decode(data, threads=1).pixels,
+    ),
+}

@@ -1,0 +1,67 @@
+"""Measures one codec on one picture: rate, distortions and times."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..picture import Picture
+from .codecs import CODECS
+
+MS_SSIM_MIN_SIDE = 161  # five scales of an 11-pixel window
+
+
+@dataclass(frozen=True)
+class Row:
+    """A file: its rate, how far its picture is from the original, and seconds of one thread."""
+
+    codec: str
+    picture: str
+    setting: float
+    size: int  # bytes
+    bpp: float
+    psnr: float  # dB, over R, G and B; 100 where nothing differs
+    ms_ssim: float | None  # 0..1, the mean of R, G and B; None for pictures that are too small for five scales
+    encode_seconds: float
+    decode_seconds: float
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """Of uint8 arrays of one shape."""
+    mse = np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2)
+    return float(10 * np.log10(255**2 / mse)) if mse else 100.0
+
+
+def ms_ssim(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Multi-scale SSIM (Wang, Simoncelli and Bovik, Asilomar 2003) of uint8 arrays (H, W, 3)."""
+    import torch
+    from pytorch_msssim import ms_ssim
+
+    if min(a.shape[:2]) < MS_SSIM_MIN_SIDE:
+        return None
+    x, y = (torch.from_numpy(v.copy()).permute(2, 0, 1)[None].float() for v in (a, b))
+    return float(ms_ssim(x, y, data_range=255))
+
+
+def measure(name: str, path: Path) -> list[Row]:
+    """Every setting of a codec on a picture, as RGB without alpha."""
+    import torch
+
+    torch.set_num_threads(1)
+    codec, pixels = CODECS[name](), Picture.load(path).pixels
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+    pixels = np.ascontiguousarray(pixels)
+    codec.decode(codec.encode(pixels, codec.settings[0]))  # what is done only once does not count
+    rows = []
+    for setting in codec.settings:
+        start = time.perf_counter()
+        data = codec.encode(pixels, setting)
+        middle = time.perf_counter()
+        decoded = codec.decode(data)
+        end = time.perf_counter()
+        bpp = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
+        distortions = psnr(pixels, decoded), ms_ssim(pixels, decoded)
+        rows.append(Row(name, path.name, setting, len(data), bpp, *distortions, middle - start, end - middle))
+    return rows

@@ -1,0 +1,35 @@
+"""Rate-distortion plots, as PNG and SVG."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.ticker import ScalarFormatter
+
+METRICS = {"psnr": "PSNR (dB, RGB)", "ms_ssim": "MS-SSIM (dB: −10 log₁₀(1 − MS-SSIM))"}
+
+
+def plot(summary: dict[str, dict], labels: dict[str, str], title: str, folder: Path) -> list[Path]:
+    """Writes <metric>.png and <metric>.svg for every metric; -> the files."""
+    written = []
+    for metric, name in METRICS.items():
+        figure, axes = plt.subplots(figsize=(8, 5.5))
+        for codec, entry in summary.items():
+            curve = entry["curve"]
+            if curve[metric] is None:
+                continue
+            own = codec == "aec"
+            axes.plot(curve["bpp"], curve[metric], "o-", ms=3.5 if own else 2, lw=2.4 if own else 1.2, zorder=3 if own else 2, label=labels[codec])
+        axes.set(xscale="log", xlim=(0.07, 4), xlabel="bits per pixel", ylabel=name, title=title)
+        axes.set_xticks([0.1, 0.2, 0.5, 1, 2, 4])
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+        axes.legend()
+        for suffix in ("png", "svg"):
+            written.append(folder / f"{metric}.{suffix}")
+            figure.savefig(written[-1], dpi=110, bbox_inches="tight", metadata={"Date": None} if suffix == "svg" else None)
+        plt.close(figure)
+    return written

@@ -1,0 +1,189 @@
+"""The .aec file: a magic number, then typed, length-prefixed chunks with checksums. docs/format.md is its specification.
+
+Only bytes are looked at here: every length and size is checked before it is used, and no pixel is decoded.
+"""
+
+from dataclasses import asdict, dataclass, field, fields
+from itertools import count
+
+from crc32c import crc32c
+
+from .errors import FileError
+from .quality import QUALITY_MAX, QUALITY_MIN
+
+MAGIC = b"\x89AEC\r\n\x1a\n"  # as PNG's: a high bit, both line ends and a DOS end-of-file, to catch text-mode damage
+VERSION = 1
+MAX_PIXELS = 1 << 28  # larger pictures are refused, lest a few bytes claim all memory
+TILE_LOG2_MIN, TILE_LOG2_MAX, TILE_LOG2_DEFAULT = 6, 16, 10
+
+# Chunk types. A reader must refuse a file with an upper-case type that it does not know, and skip a lower-case one.
+HEADER, ALPHA, STREAM = b"H", b"A", b"S"
+METADATA = {"icc": b"i", "exif": b"e", "xmp": b"x"}
+
+GRAY, RGB = 0, 1
+
+
+def packed(bits: int, low: int, high: int):
+    """A header field of the packed integer: stored as value - low in so many bits."""
+    return field(metadata={"bits": bits, "low": low, "high": high})
+
+
+def varied(low: int, high: int):
+    """A header field after the packed integer: stored as value - low in a variable number of bytes."""
+    return field(metadata={"bits": None, "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header chunk's fields, in the order in which they are stored; this is their one definition."""
+
+    version: int = packed(8, 1, VERSION)
+    model: int = packed(32, 0, 2**32 - 1)  # identity of the model that decodes the file
+    colour: int = packed(4, GRAY, RGB)
+    tile_log2: int = packed(4, TILE_LOG2_MIN, TILE_LOG2_MAX)  # tiles are squares of 2^tile_log2 pixels
+    quality: int = packed(8, QUALITY_MIN, QUALITY_MAX)
+    width: int = varied(1, 1 << 24)
+    height: int = varied(1, 1 << 24)
+
+    def pack(self) -> bytes:
+        word, shift, tail = 0, 0, b""
+        for f in fields(self):
+            value, bits = getattr(self, f.name) - f.metadata["low"], f.metadata["bits"]
+            if bits is None:
+                tail += varint(value)
+            else:
+                word |= value << shift
+                shift += bits
+        return word.to_bytes(shift // 8, "little") + tail
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> "Header":
+        size = sum(f.metadata["bits"] or 0 for f in fields(cls)) // 8
+        if len(payload) < size:
+            raise FileError("the header is too short")
+        if payload[0] + 1 > VERSION:
+            raise FileError(f"the file has format version {payload[0] + 1}; this program knows up to {VERSION}")
+        word, at, values = int.from_bytes(payload[:size], "little"), size, {}
+        for f in fields(cls):
+            bits, low, high = (f.metadata[k] for k in ("bits", "low", "high"))
+            if bits is None:
+                value, at = read_varint(payload, at)
+            else:
+                value, word = word & ((1 << bits) - 1), word >> bits
+            if value + low > high:
+                raise FileError(f"the header's {f.name} is out of range: {value + low}")
+            values[f.name] = value + low
+        if at != len(payload):
+            raise FileError("the header is too long")
+        return cls(**values)
+
+    @property
+    def tiles(self) -> int:
+        side = 1 << self.tile_log2
+        return -(-self.width // side) * -(-self.height // side)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Everything in a file."""
+
+    header: Header
+    streams: list[list[bytes]]  # [stream][tile]: the coded latents, coarse to fine
+    metadata: dict[str, bytes] = field(default_factory=dict)  # by the names of METADATA
+    alpha: bytes | None = None  # a PNG file of one 8-bit channel
+
+
+def varint(value: int) -> bytes:
+    """LEB128: seven bits a byte, low ones first, the high bit where more follow."""
+    out = bytearray()
+    while value >= 128:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """-> the value, and where the next byte is. Raises FileError past 5 bytes, the data's end, or padding zeros."""
+    value = 0
+    for i in count():
+        if at + i >= len(data):
+            raise FileError("the file is cut short")
+        byte = data[at + i]
+        value |= (byte & 127) << 7 * i
+        if byte < 128:
+            if i and not byte:
+                raise FileError("a length is not in its shortest form")
+            return value, at + i + 1
+        if i == 4:
+            raise FileError("a length is too large")
+    raise AssertionError
+
+
+def chunk(kind: bytes, payload: bytes) -> bytes:
+    body = kind + varint(len(payload)) + payload
+    return body + crc32c(body).to_bytes(4, "little")
+
+
+def chunks(data: bytes):
+    """Yields (type, payload) of every chunk. Raises FileError at the first damage."""
+    if data[: len(MAGIC)] != MAGIC:
+        if not data:
+            raise FileError("the file is empty")
+        if data[:4] == MAGIC[:4]:
+            raise FileError("the file's first bytes are damaged, as a transfer in text mode would")
+        raise FileError("this is not an .aec file")
+    at = len(MAGIC)
+    while at < len(data):
+        start, kind = at, data[at : at + 1]
+        size, at = read_varint(data, at + 1)
+        if size + 4 > len(data) - at:
+            raise FileError("the file is cut short")
+        payload, checksum = data[at : at + size], data[at + size : at + size + 4]
+        at += size + 4
+        if crc32c(data[start : at - 4]) != int.from_bytes(checksum, "little"):
+            raise FileError(f"the file is damaged: chunk '{kind.decode('latin-1')}' at byte {start} has a wrong checksum")
+        yield kind, payload
+
+
+def write(contents: Contents) -> bytes:
+    parts = [MAGIC, chunk(HEADER, contents.header.pack())]
+    parts += [chunk(METADATA[name], payload) for name, payload in contents.metadata.items()]
+    if contents.alpha is not None:
+        parts.append(chunk(ALPHA, contents.alpha))
+    parts += [chunk(STREAM, tile) for stream in contents.streams for tile in stream]
+    return b"".join(parts)
+
+
+def read(data: bytes, streams: int, max_pixels: int = MAX_PIXELS) -> Contents:
+    """Splits a file of so many streams a tile. Raises FileError where the bytes are not a whole, undamaged file."""
+    header, metadata, alpha, coded = None, {}, None, []
+    names = {kind: name for name, kind in METADATA.items()}
+    for kind, payload in chunks(data):
+        if (header is None) != (kind == HEADER):
+            raise FileError("the header is missing" if header is None else "the file has two headers")
+        if kind == HEADER:
+            header = Header.unpack(payload)
+            if header.width * header.height > max_pixels:
+                size = f"{header.width} x {header.height}"
+                raise FileError(f"the file claims {size} pixels, more than the limit of {max_pixels}")
+        elif kind == STREAM:
+            if len(coded) == streams * header.tiles:
+                raise FileError("the file has more coded data than its size allows")
+            coded.append(payload)
+        elif kind == ALPHA and alpha is None:
+            alpha = payload
+        elif kind in names and names[kind] not in metadata:
+            metadata[names[kind]] = payload
+        elif not kind.islower():
+            raise FileError(f"the file has a chunk '{kind.decode('latin-1')}' that this program cannot use")
+    if header is None:
+        raise FileError("the file is cut short")
+    if len(coded) < streams * header.tiles:
+        raise FileError(f"the file is cut short: {len(coded)} of {streams * header.tiles} coded parts are there")
+    tiles = header.tiles
+    return Contents(header, [coded[i * tiles : (i + 1) * tiles] for i in range(streams)], metadata, alpha)
+
+
+def describe(header: Header) -> dict:
+    """The header for people and programs."""
+    return {**asdict(header), "colour": "RGB" if header.colour == RGB else "gray", "model": f"{header.model:08x}"}

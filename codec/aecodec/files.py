@@ -1,0 +1,66 @@
+"""Whole files: read, compress or decompress, and write so that a failure leaves nothing half-written."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from . import codec
+from .errors import PictureError
+from .picture import Picture
+from .quality import QUALITY_DEFAULT
+
+SUFFIX = ".aec"
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes `path`'s place when the block ends, and vanishes where it fails."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)  # mkstemp's files are private; the result is like any other new file
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def compress_file(source: Path | str, target: Path | str, quality: int = QUALITY_DEFAULT, threads: int = 0) -> int:
+    """Compresses a picture file; -> the size of the .aec file in bytes.
+
+    Raises PictureError where the source is no picture, OSError where a file cannot be read or written.
+    """
+    encoding = codec.encode(Picture.load(Path(source)), quality, threads)
+    with replacing(Path(target)) as out:
+        out.write(encoding.data)
+    return len(encoding.data)
+
+
+def picture_format(path: Path) -> str:
+    """Pillow's name of the format that a file name asks for. Raises PictureError where there is none."""
+    from PIL import Image
+
+    format = Image.registered_extensions().get(path.suffix.lower())
+    if format is None or format not in Image.SAVE:
+        raise PictureError(f"{path.name}: no picture format that can be written has the suffix '{path.suffix}'")
+    return format
+
+
+def decompress_file(source: Path | str, target: Path | str, threads: int = 0) -> None:
+    """Decompresses an .aec file to a picture file in the format of the target's suffix.
+
+    Raises FileError where the source is not an intact .aec file, PictureError where the target's format has no place for
+    the picture, OSError where a file cannot be read or written.
+    """
+    source, target = Path(source), Path(target)
+    format = picture_format(target)
+    picture = codec.decode(source.read_bytes(), threads)
+    with replacing(target) as out:
+        picture.save(out, format)

@@ -1,0 +1,128 @@
+"""Pictures in memory, and to and from Pillow."""
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .container import MAX_PIXELS
+from .errors import FileError, PictureError
+
+
+@dataclass(frozen=True)
+class Picture:
+    """pixels: uint8 (H, W, 3) or (H, W); alpha: uint8 (H, W) or None; metadata: ICC, EXIF and XMP bytes by name."""
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+    metadata: dict[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self):
+        p = self.pixels
+        if p.dtype != np.uint8 or not (p.ndim == 2 or (p.ndim == 3 and p.shape[2] == 3)):
+            raise PictureError(f"pixels must be uint8 (H, W, 3) or (H, W), not {p.dtype} {p.shape}")
+        if p.size == 0:
+            raise PictureError("the picture has no pixels")
+        if p.shape[0] * p.shape[1] > MAX_PIXELS:
+            raise PictureError(f"the picture has {p.shape[0] * p.shape[1]} pixels, more than the limit of {MAX_PIXELS}")
+
+    @classmethod
+    def from_array(cls, array: np.ndarray) -> "Picture":
+        """uint8 (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4): gray or RGB, the last of 2 or 4 channels alpha."""
+        array = np.asarray(array)
+        if array.ndim == 3 and array.shape[2] in (2, 4):
+            colour, alpha = array[:, :, :-1], array[:, :, -1]
+        else:
+            colour, alpha = array, None
+        if colour.ndim == 3 and colour.shape[2] == 1:
+            colour = colour[:, :, 0]
+        return cls(np.ascontiguousarray(colour), alpha)
+
+    @classmethod
+    def from_pillow(cls, image: Image.Image) -> "Picture":
+        """Any still picture; more than 8 bits are rounded to 8, and EXIF's orientation is applied."""
+        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # an MPO's other frames are views of its first
+            raise PictureError(f"the picture is animated ({image.n_frames} frames); only still pictures can be compressed")
+        try:
+            image.load()
+        except (OSError, SyntaxError, ValueError) as error:
+            raise PictureError(f"the picture is damaged ({error})") from error
+        info = image.info
+        image = ImageOps.exif_transpose(image)
+        exif = image.getexif()
+        candidates = {"icc": info.get("icc_profile"), "exif": exif.tobytes() if exif else None, "xmp": info.get("xmp")}
+        metadata = {name: bytes(value) for name, value in candidates.items() if isinstance(value, bytes) and value}
+        if image.mode.startswith("I"):  # 16 bits, in some byte order; mode I holds them in 32
+            wide = np.asarray(image).astype(np.int64)
+            if wide.min() < 0 or wide.max() > 65535:
+                raise PictureError("the picture has samples of more than 16 bits")
+            return cls(((wide * 255 + 32895) >> 16).astype(np.uint8), None, metadata)
+        if image.mode == "F":
+            raise PictureError("the picture has floating-point samples")
+        if image.has_transparency_data:
+            gray = image.mode in ("L", "LA")
+            array = np.asarray(image.convert("LA" if gray else "RGBA"))
+            alpha = array[:, :, -1]
+            pixels = array[:, :, 0] if gray else array[:, :, :3]
+            return cls(np.ascontiguousarray(pixels), None if (alpha == 255).all() else alpha, metadata)
+        if image.mode in ("1", "L"):
+            return cls(np.asarray(image.convert("L")), None, metadata)
+        if image.mode == "CMYK":
+            metadata.pop("icc", None)  # the profile describes inks, not what they are converted to
+        return cls(np.asarray(image.convert("RGB")), None, metadata)
+
+    @classmethod
+    def load(cls, file: Path | BinaryIO) -> "Picture":
+        """Reads anything Pillow opens. Raises PictureError where that is no picture, OSError where it cannot be read."""
+        try:
+            with Image.open(file) as image:
+                return cls.from_pillow(image)
+        except UnidentifiedImageError as error:
+            raise PictureError("this is not a picture in a format that Pillow knows") from error
+        except Image.DecompressionBombError as error:
+            raise PictureError(str(error)) from error
+
+    def to_array(self) -> np.ndarray:
+        """The inverse of `from_array`."""
+        if self.alpha is None:
+            return self.pixels
+        return np.dstack([self.pixels, self.alpha])
+
+    def to_pillow(self) -> Image.Image:
+        image = Image.fromarray(self.to_array())
+        for name, key in (("icc", "icc_profile"), ("exif", "exif"), ("xmp", "xmp")):
+            if name in self.metadata:
+                image.info[key] = self.metadata[name]
+        return image
+
+    def save(self, file: Path | BinaryIO, format: str) -> None:
+        """Writes a picture file with its metadata. Raises PictureError where the format has no place for the picture."""
+        image = self.to_pillow()
+        options = {k: image.info[k] for k in ("icc_profile", "exif", "xmp") if k in image.info}
+        try:
+            image.save(file, format, **options)
+        except (OSError, ValueError, KeyError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise PictureError(f"cannot write this picture as {format}: {error}") from error
+
+
+def pack_alpha(alpha: np.ndarray) -> bytes:
+    """uint8 (H, W) -> a PNG file, lossless."""
+    out = io.BytesIO()
+    Image.fromarray(alpha).save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def unpack_alpha(data: bytes, height: int, width: int) -> np.ndarray:
+    """The inverse of `pack_alpha`. Raises FileError unless the PNG is of one 8-bit channel and of this size."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            if image.mode != "L" or image.size != (width, height):
+                raise FileError("the alpha channel does not fit the picture")
+            return np.asarray(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise FileError("the alpha channel is damaged") from error
