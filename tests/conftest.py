@@ -1,0 +1,30 @@
+"""Pictures and small networks that the tests share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aecodec import _core
+
+PHOTO = Path(__file__).parent.parent / "examples" / "parrots.png"
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """A crop of a real photograph, uint8 (192, 256, 3)."""
+    return np.asarray(Image.open(PHOTO).convert("RGB"))[160:352, 330:586].copy()
+
+
+@pytest.fixture(params=_core.available_simd())
+def simd(request) -> str:
+    """Runs a test once for every instruction set of this machine."""
+    before = _core.simd()
+    _core.set_simd(request.param)
+    yield request.param
+    _core.set_simd(before)
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return 10 * np.log10(255**2 / np.mean((a.astype(float) - b.astype(float)) ** 2))

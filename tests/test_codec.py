@@ -1,0 +1,184 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import aecodec
+from aecodec import _core, codec, container
+from aecodec.model import shipped
+from aecodec.picture import Picture
+from conftest import PHOTO, psnr
+
+
+def test_a_photograph_survives(photo):
+    data = aecodec.compress(photo, 70)
+    back = aecodec.decompress(data)
+    assert back.shape == photo.shape and back.dtype == np.uint8
+    assert psnr(photo, back) > 32 and 8 * len(data) / photo[:, :, 0].size < 2
+    jpeg = io.BytesIO()
+    Image.fromarray(photo).save(jpeg, "JPEG", quality=50)
+    jpeg_psnr = psnr(photo, np.asarray(Image.open(jpeg)))
+    ours = next(q for q in range(20, 101, 5) if psnr(photo, aecodec.decompress(aecodec.compress(photo, q))) >= jpeg_psnr)
+    assert len(aecodec.compress(photo, ours)) < 0.9 * len(jpeg.getvalue())
+
+
+def test_quality_is_monotone(photo):
+    sizes, distortions = [], []
+    for q in (1, 20, 40, 60, 80, 100):
+        data = aecodec.compress(photo, q)
+        sizes.append(len(data))
+        distortions.append(psnr(photo, aecodec.decompress(data)))
+    assert sizes == sorted(sizes) and distortions == sorted(distortions)
+    assert distortions[-1] > 40
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 200), (63, 65), (64, 64), (7, 129)])
+@pytest.mark.parametrize("channels", [None, 2, 3, 4])
+def test_any_size_and_kind(photo, size, channels):
+    h, w = size
+    picture = np.resize(photo, (h, w, 3))
+    if channels is None:
+        picture = picture[:, :, 0]
+    elif channels != 3:
+        alpha = np.arange(h * w, dtype=np.uint32).astype(np.uint8).reshape(h, w, 1)
+        picture = np.concatenate([picture[:, :, : channels - 1], alpha], 2)
+    back = aecodec.decompress(aecodec.compress(picture, 50))
+    assert back.shape == picture.shape
+    if channels in (2, 4):
+        np.testing.assert_array_equal(back[:, :, -1], picture[:, :, -1])  # alpha is lossless
+
+
+def test_strange_layouts_of_memory(photo):
+    data = aecodec.compress(photo, 30)
+    assert aecodec.compress(np.asfortranarray(photo), 30) == data
+    assert aecodec.compress(photo[:, ::-1][:, ::-1], 30) == data
+
+
+def test_gray_is_gray_and_cheaper(photo):
+    gray = photo.mean(2).astype(np.uint8)
+    data = aecodec.compress(gray, 60)
+    back = aecodec.decompress(data)
+    assert back.ndim == 2 and psnr(gray, back) > 30
+    assert len(data) < len(aecodec.compress(photo, 60))
+    assert aecodec.info(data)["colour"] == "gray"
+
+
+def test_result_depends_on_nothing_but_the_bytes(photo):
+    data = aecodec.compress(photo, 60)
+    expected = aecodec.decompress(data)
+    for name in _core.available_simd():
+        _core.set_simd(name)
+        for threads in (1, 2, 5):
+            np.testing.assert_array_equal(aecodec.decompress(data, threads=threads), expected)
+            assert aecodec.compress(photo, 60, threads=threads) == data
+    _core.set_simd(_core.available_simd()[0])
+
+
+def test_tiles_leave_no_trace(photo):
+    network, beta = shipped().network, shipped().beta
+    results = []
+    for tile in (6, 7, 10):
+        streams, _ = network.encode(photo, 60, tile, beta)
+        assert [len(s) for s in streams] == [len(streams[0])] * len(streams)
+        results.append(network.decode(streams, *photo.shape[:2], 60, tile))
+    np.testing.assert_array_equal(results[0], results[2])
+    np.testing.assert_array_equal(results[1], results[2])
+
+
+@pytest.mark.parametrize("quality", [1, 25, 50, 90])
+def test_the_prior_predicts_the_files_size(quality):
+    encoding = codec.encode(Picture.load(PHOTO), quality)
+    predicted, size = sum(encoding.predicted_bits) / 8, len(encoding.data)
+    assert abs(size - predicted) < 80 + 0.002 * predicted  # header, checksums, rANS states
+    if quality > 1:  # where the file has more than 7000 bytes
+        assert abs(size / predicted - 1) < 0.01
+
+
+def test_overhead_is_small():
+    """What is not coded latents takes at most 48 bytes of a 768 x 512 picture."""
+    data = codec.encode(Picture.load(PHOTO), 60).data
+    streams = codec.parse(data).streams
+    assert len(data) - sum(len(t) for s in streams for t in s) <= 48
+
+
+def test_a_damaged_stream_is_noticed_without_its_checksum(photo):
+    """Checksums made right again: the coder's own checks must catch what they can, and nothing may crash."""
+    contents = codec.parse(aecodec.compress(photo, 40))
+    rng = np.random.default_rng(0)
+    caught = 0
+    for _ in range(60):
+        streams = [list(s) for s in contents.streams]
+        s = rng.integers(len(streams))
+        damaged = bytearray(streams[s][0])
+        damaged[rng.integers(len(damaged))] ^= 1 << rng.integers(8)
+        streams[s][0] = bytes(damaged)
+        try:
+            codec.decode(container.write(container.Contents(contents.header, streams)))
+        except aecodec.FileError:
+            caught += 1
+    assert caught >= 59
+
+
+def test_other_models_are_refused(photo):
+    contents = codec.parse(aecodec.compress(photo, 40))
+    header = container.Header(**{**contents.header.__dict__, "model": contents.header.model ^ 1})
+    with pytest.raises(aecodec.FileError, match="needs model"):
+        aecodec.decompress(container.write(container.Contents(header, contents.streams)))
+
+
+def test_wrong_arguments(photo):
+    for quality in (0, 101, 50.5):
+        with pytest.raises(aecodec.PictureError, match="quality"):
+            aecodec.compress(photo, quality)
+    for array in (photo.astype(float), photo[None], photo[:0], np.zeros((4, 4, 5), np.uint8)):
+        with pytest.raises(aecodec.PictureError):
+            aecodec.compress(array)
+
+
+def test_info(photo):
+    data = aecodec.compress(photo, 33)
+    facts = aecodec.info(data)
+    assert (facts["width"], facts["height"], facts["quality"], facts["colour"]) == (256, 192, 33, "RGB")
+    assert facts["bytes"] == len(data) and sum(s["bytes"] for s in facts["streams"]) < len(data)
+    assert [c["type"] for c in facts["chunks"]] == ["H", "S", "S", "S"]
+
+
+class TestPillow:
+    def test_images(self, photo):
+        image = Image.fromarray(photo)
+        assert aecodec.compress(image, 50) == aecodec.compress(photo, 50)
+        for mode, shape in [("L", (192, 256)), ("1", (192, 256)), ("P", photo.shape), ("CMYK", photo.shape), ("YCbCr", photo.shape)]:
+            assert aecodec.decompress(aecodec.compress(image.convert(mode), 50)).shape == shape
+
+    def test_sixteen_bits_are_scaled(self):
+        ramp = np.linspace(0, 65535, 64 * 64).astype(np.uint16).reshape(64, 64)
+        picture = Picture.from_pillow(Image.fromarray(ramp))
+        np.testing.assert_array_equal(picture.pixels, np.round(ramp / 257).astype(np.uint8))
+
+    def test_transparent_palette(self, photo):
+        image = Image.fromarray(photo).quantize(16)
+        image.info["transparency"] = 3
+        picture = Picture.from_pillow(image)
+        np.testing.assert_array_equal(picture.alpha, np.where(np.asarray(image) == 3, 0, 255))
+
+    def test_orientation_is_applied_once(self, photo):
+        out = io.BytesIO()
+        exif = Image.Exif()
+        exif[0x0112], exif[0x010F] = 6, "A camera"
+        Image.fromarray(photo).save(out, "PNG", exif=exif, icc_profile=b"not really a profile")
+        picture = codec.decode(codec.encode(Picture.load(out), 50).data)
+        assert picture.pixels.shape == (256, 192, 3)
+        back = picture.to_pillow()
+        assert back.getexif().get(0x0112) is None and back.getexif()[0x010F] == "A camera"
+        assert picture.metadata["icc"] == b"not really a profile"
+
+    def test_animations_are_refused(self, photo):
+        out = io.BytesIO()
+        Image.fromarray(photo).save(out, "GIF", save_all=True, append_images=[Image.fromarray(photo[::-1].copy())])
+        with pytest.raises(aecodec.PictureError, match="animated"):
+            Picture.load(out)
+
+    def test_floats_are_refused(self):
+        with pytest.raises(aecodec.PictureError, match="floating"):
+            aecodec.compress(Image.fromarray(np.zeros((8, 8), np.float32)))

@@ -1,0 +1,110 @@
+"""The fixed-point runtime against the float network that its tables come from, on small networks of several shapes."""
+
+import numpy as np
+import pytest
+import torch
+
+from aecodec import _core
+from aecodec.model import Model, shipped
+from aecodec.train import export
+from aecodec.train.codebook import Codebook
+from aecodec.train.network import Network, Shape, StageShape, initialise
+from conftest import psnr
+
+SMALL = Shape(
+    channels=(64, 64, 32),
+    hidden=(32, 48, 32),
+    analysis=(1, 0, 1),
+    stages=(StageShape(2, 16, 5, 1, 0), StageShape(1, 32, 4, 0, 0), StageShape(0, 32, 3, 2, 8)),
+)
+SINGLE = Shape(channels=(48,), hidden=(16,), analysis=(1,), stages=(StageShape(0, 48, 4, 1, 0),))
+
+
+def build(shape: Shape, photo: np.ndarray, path) -> tuple[Network, Codebook, Model]:
+    """A network whose every weight does something, and its export."""
+    torch.manual_seed(0)
+    net, codebook = Network(shape), Codebook(shape)
+    x = torch.from_numpy(photo).permute(2, 0, 1)[None].float()
+    initialise(net, x)
+    with torch.no_grad():
+        for p in net.parameters():
+            p += 0.02 * torch.randn_like(p) * (p.std() if p.numel() > 1 and p.std() > 0 else 1)
+        for stage in net.stages:
+            stage.prior[2].bias[stage.inject.in_channels :] += 2.0  # an untrained σ is too small: nothing may be a surprise
+        for book in codebook.stages:
+            book.log_weight += 0.2 * torch.randn_like(book.log_weight)
+            book.fine += 0.03 * torch.randn_like(book.fine)
+    codebook.project()
+    export.export(net, codebook, path, {})
+    return net, codebook, Model(path)
+
+
+@pytest.mark.parametrize("shape", [SMALL, SINGLE], ids=["three levels", "one level"])
+@pytest.mark.parametrize("quality", [10, 50, 95])
+def test_fixed_point_follows_the_float_network(shape, quality, photo, tmp_path, simd):
+    net, codebook, model = build(shape, photo, tmp_path / "model.safetensors")
+    streams, bits = model.network.encode(photo, quality, 10, model.beta)
+    fixed = model.network.decode(streams, *photo.shape[:2], quality, 10)
+    with torch.no_grad():
+        x = torch.from_numpy(photo).permute(2, 0, 1)[None].float()
+        y, float_bits = net(x, torch.tensor([float(quality)]), codebook.quantise)
+    floating = y.clamp(0, 255).round()[0].permute(1, 2, 0).numpy()
+    assert abs(psnr(photo, fixed) - psnr(photo, floating)) < 0.05
+    assert abs(sum(bits) / float(float_bits.sum()) - 1) < 0.02
+    coded = sum(len(t) for s in streams for t in s) - 10 * len(streams)
+    assert abs(coded * 8 / sum(bits) - 1) < 0.01
+
+
+def test_no_sum_can_overflow():
+    """Of every output channel of every convolution of the shipped model, with the bound that the export promises."""
+    tensors, checked = shipped().tensors, 0
+    for name, weight in tensors.items():
+        if not name.endswith(".weight"):
+            continue
+        base = name.removesuffix(".weight")
+        bias, shift = tensors[f"{base}.bias"].astype(np.int64), tensors[f"{base}.shift"].astype(np.int64)
+        total = np.abs(weight.astype(np.int64)).reshape(len(weight), -1).sum(1) * export.CONV_INPUT_MAX
+        assert (total + np.abs(bias) + (1 << (shift - 1)) < 2**31).all()
+        checked += len(weight)
+    assert checked > 10000
+
+
+def test_models_that_could_overflow_are_refused():
+    model = shipped()
+    bias = model.tensors["out.bias"].copy()
+    bias[0] = 2**31 - 1
+    with pytest.raises(ValueError, match="overflow"):
+        _core.Network(model.shape, {**model.tensors, "out.bias": bias})
+    with pytest.raises(ValueError, match="out.bias"):
+        _core.Network(model.shape, {k: v for k, v in model.tensors.items() if k != "out.bias"})
+    with pytest.raises(ValueError, match="size"):
+        _core.Network(model.shape, {**model.tensors, "out.bias": bias[:5]})
+    with pytest.raises(ValueError, match="type"):
+        _core.Network(model.shape, {**model.tensors, "out.bias": bias.astype(np.int64)})
+
+
+def test_identity_is_that_of_the_contents():
+    import hashlib
+    import json
+
+    model = shipped()
+    digest = hashlib.sha256(json.dumps(model.shape, sort_keys=True).encode())
+    for name in sorted(model.tensors):
+        digest.update(name.encode() + model.tensors[name].tobytes())
+    assert model.identity == int.from_bytes(digest.digest()[:4], "little")
+
+
+def test_shipped_weights_say_where_they_come_from():
+    record = shipped().metadata["record"]
+    assert record["pixels"] > 1e8 and record["history"]
+    assert all(h["command"].startswith("aecodec train") and h["commit"] for h in record["history"])
+
+
+def test_analysis_and_synthesis_start_as_inverses(photo):
+    """At the start the network is a transform codec: without quantisation what is coded comes back."""
+    net = Network()
+    x = torch.from_numpy(photo).permute(2, 0, 1)[None].float()
+    initialise(net, x)
+    with torch.no_grad():
+        y, _ = net(x, torch.tensor([50.0]), lambda z, mu, sigma, index: (z - mu, z.new_zeros(len(z))))
+    assert psnr(photo, y[0].permute(1, 2, 0).numpy()) > 38

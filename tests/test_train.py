@@ -1,0 +1,148 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from aecodec.model import Model
+from aecodec.train import checkpoint
+from aecodec.train.data import Crops, is_validation, split
+from aecodec.train.loop import CHECKPOINT, Run, Settings
+from aecodec.train.network import Shape, StageShape
+
+TINY = Shape(
+    channels=(32, 32),
+    hidden=(16, 16),
+    analysis=(1, 1),
+    stages=(StageShape(1, 16, 5, 1, 0), StageShape(0, 16, 4, 1, 4)),
+)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of crops of the example photograph, some of them for validation."""
+    from conftest import PHOTO
+
+    folder = tmp_path_factory.mktemp("pictures")
+    photo, rng = Image.open(PHOTO), np.random.default_rng(0)
+    for i in range(60):
+        x, y = rng.integers(768 - 128), rng.integers(512 - 128)
+        photo.crop((x, y, x + 128, y + 128)).save(folder / f"{i}.png")
+    return folder
+
+
+def test_split_is_fixed_and_complete(pictures):
+    train, validation = split(pictures)
+    assert len(train) + len(validation) == 60 and validation
+    assert all(map(is_validation, validation)) and not any(map(is_validation, train))
+    with pytest.raises(ValueError, match="too few"):
+        split(pictures.parent)
+
+
+def test_crops_depend_on_the_seeds_alone(pictures):
+    a, b, c = (Crops(split(pictures)[0], 2, 64, seed) for seed in (0, 0, 1))
+    torch.testing.assert_close(a.sample(4, 7), b.sample(4, 7), rtol=0, atol=0)
+    assert not torch.equal(a.sample(4, 7), a.sample(4, 8)) and not torch.equal(a.sample(4, 7), c.sample(4, 7))
+    a.start(5)
+    torch.testing.assert_close(next(a), b.sample(2, 5), rtol=0, atol=0)
+
+
+def test_both_phases_learn(pictures, tmp_path):
+    run = Run(pictures, tmp_path, Settings(batch=2, crop=64, minutes=60, validation_pictures=3), TINY)
+    run.start()
+    run.crops.start(0)
+    first = run.validate()["validation_loss"]
+    for _ in range(60):
+        loss, bpp, db = run.train_step()
+        assert np.isfinite([loss, bpp, db]).all()
+    scalar = run.validate()["validation_loss"]
+    assert scalar < first
+    run.enter_codebook_phase()
+    fitted = run.validate()["validation_loss"]
+    for _ in range(60):
+        run.train_step()
+    assert run.validate()["validation_loss"] < fitted
+    assert len(run.codebook.perplexity()) == 2 and all(1 <= p <= 256 for p in run.codebook.perplexity())
+    for book in run.codebook.stages:
+        assert not book.fine[:, :, 0].any()
+
+
+def test_resume_goes_on_where_it_stopped(pictures, tmp_path):
+    settings = Settings(batch=2, crop=64, minutes=60)
+    run = Run(pictures, tmp_path, settings, TINY)
+    run.start()
+    run.crops.start(0)
+    for _ in range(3):
+        run.train_step()
+    run.enter_codebook_phase()
+    run.train_step()
+    run.save()
+    again = Run(pictures, tmp_path, settings, TINY)
+    again.resume(tmp_path / CHECKPOINT)
+    assert (again.step, again.pixels, again.phase) == (run.step, run.pixels, "codebook")
+    for r in (run, again):
+        torch.manual_seed(9)
+        r.crops.start(r.step)
+        if r is run:
+            r.crops.ready.queue.clear()
+    a, b = (r.crops.sample(2, 99) for r in (run, again))
+    torch.testing.assert_close(a, b)
+    for x, y in zip(run.model.parameters(), again.model.parameters(), strict=True):
+        torch.testing.assert_close(x, y, rtol=0, atol=0)
+    x, y = run.adam.state_dict()["state"], again.adam.state_dict()["state"]
+    assert x.keys() == y.keys() and all(torch.equal(x[i]["exp_avg"], y[i]["exp_avg"]) for i in x)
+
+
+def test_checkpoint_survives_a_kill_while_it_is_written(tmp_path, monkeypatch):
+    path = tmp_path / "c.safetensors"
+    checkpoint.save(path, {"a": {"x": torch.ones(3)}}, {"step": 1})
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(path, {"a": {"x": torch.zeros(3)}}, {"step": 2})
+    groups, counters = checkpoint.load(path)
+    assert counters["step"] == 1 and groups["a"]["x"].sum() == 3
+
+
+def test_learning_rate_falls_to_its_floor(pictures, tmp_path):
+    run = Run(pictures, tmp_path, Settings(batch=1, crop=64, minutes=10), TINY)
+    run.step, rates = 1000, []
+    for minutes in (0, 5, 7.4, 9, 10):
+        run.seconds = 60 * minutes
+        rates.append(run.learning_rate())
+    assert rates[0] == rates[1] == rates[2] == 1e-3 and rates[2] > rates[3] > rates[4]
+    assert rates[4] == pytest.approx(2e-5)
+
+
+def test_command_trains_exports_survives_a_kill_and_resumes(pictures, tmp_path):
+    command = [sys.executable, "-m", "aecodec", "train", "--data", pictures, "--batch", "1", "--crop", "64"]
+    done = subprocess.run([*command, "--out", tmp_path, "--minutes", "0.15"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    model = Model(tmp_path / "model.safetensors")
+    record = model.metadata["record"]
+    assert record["pixels"] > 0 and "--minutes 0.15" in record["history"][0]["command"]
+    assert record["validation_loss"] > 0
+    picture = np.zeros((64, 64, 3), np.uint8)
+    streams, _ = model.network.encode(picture, 50, 10, model.beta)
+    assert model.network.decode(streams, 64, 64, 50, 10).shape == picture.shape
+    assert all(json.loads(line)["loss"] > 0 for line in open(tmp_path / "log.jsonl"))
+
+    again = subprocess.run([*command, "--out", tmp_path], capture_output=True, text=True, timeout=300)
+    assert again.returncode == 1 and "holds a run already" in again.stderr and again.stderr.count("\n") == 1
+
+    before = checkpoint.load(tmp_path / CHECKPOINT)[1]
+    process = subprocess.Popen([*command, "--resume", tmp_path, "--minutes", "50"], stderr=subprocess.PIPE)
+    time.sleep(12)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert checkpoint.load(tmp_path / CHECKPOINT)[1]["step"] >= before["step"]
+    minutes = before["seconds"] / 60 + 0.05
+    done = subprocess.run([*command, "--resume", tmp_path, "--minutes", str(minutes)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert checkpoint.load(tmp_path / CHECKPOINT)[1]["step"] > before["step"]
+    assert len(Model(tmp_path / "model.safetensors").metadata["record"]["history"]) == 2
