@@ -50,7 +50,7 @@ def test_digits_reach_far_and_nest():
     zeros = np.zeros((1, 2, 256), np.float32)
     code, value, bits = _core.quantise(residual, sigma, lattice[None].copy(), lattice, zeros, np.full(2, 0.0766, np.float32), 3, 0.0)
     error = ((residual - value) ** 2).mean()
-    assert error < 0.083 and np.abs(residual - value).max() < 2
+    assert error < 0.085 and np.abs(residual - value).max() < 2
     scales = np.array([16.0, 4.0, 1.0])
     np.testing.assert_allclose((lattice.T[code[:, 0]] * scales[None, :, None]).sum(1), value[:, 0], atol=1e-4)
     assert 14 < bits.mean() < 26
