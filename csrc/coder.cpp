@@ -6,43 +6,29 @@
 namespace aec {
 namespace {
 
-constexpr int kSquareShift = 2 * kCodewordBits - 6;  // squares have 6 fractional bits
 constexpr int32_t kOffsetMax = 16 << kCodewordBits;  // offsets are clamped to ±16 of the digit's steps
-constexpr int32_t kTermMax = 1 << 28;                // so that four terms and a weight fit an int32
 constexpr int32_t kImpossible = 13 << 16;            // codewords that take more bits than this from the prior are left out
-
-int32_t square(int32_t x) { return (x * x + (1 << (kSquareShift - 1))) >> kSquareShift; }
 
 // How many codewords a group can take in a digit: see GroupQuantiser::fine_prefix.
 int possible(const Codebook& book, int sigma_max, int digit, bool moved) {
-    return moved ? static_cast<int>(book.square.size()) / kGroup : book.prefix[std::max(0, sigma_max - 2 * kSigmaPerOctave * digit)];
+    return moved ? book.count : book.prefix[std::max(0, sigma_max - 2 * kSigmaPerOctave * digit)];
 }
 
 // The frequencies of the first `count` codewords in a digit, where coarser digits have given `value` (with kCodewordBits).
 void digit_frequencies(const Stage& stage, const Codebook& book, int digit, int count, const uint8_t* sigma, const int32_t* value,
                        bool moved, uint16_t* frequencies) {
-    int32_t inverse[kGroup], exponents[256];
-    for (int i = 0; i < kGroup; ++i)
+    int32_t inverse[kGroup], offset[kGroup], exponents[256];
+    for (int i = 0; i < kGroup; ++i) {
         inverse[i] = stage.inverse_variance[digit > 0][std::max(0, sigma[i] - 2 * kSigmaPerOctave * digit)];
-    const int32_t* weight = book.weight_bits[moved].empty() ? nullptr : book.weight_bits[moved].data();
-    if (!moved) {
-        const int32_t* s = book.square.data();
-        for (int k = 0; k < count; ++k, s += kGroup) {
-            int32_t e = weight ? weight[k] : 0;
-            for (int i = 0; i < kGroup; ++i) e += std::min(kTermMax, inverse[i] * s[i]);
-            exponents[k] = e;
-        }
-    } else {
-        int32_t offset[kGroup];
-        for (int i = 0; i < kGroup; ++i) offset[i] = std::min(kOffsetMax, std::max(-kOffsetMax, value[i] >> 2 * digit));
-        const int16_t* c = book.codewords.data();
-        for (int k = 0; k < count; ++k, c += kGroup) {
-            int32_t e = weight ? weight[k] : 0;
-            for (int i = 0; i < kGroup; ++i) e += std::min(kTermMax, inverse[i] * square(offset[i] + c[i]));
-            exponents[k] = e;
-        }
+        offset[i] = std::min(kOffsetMax, std::max(-kOffsetMax, value[i] >> 2 * digit));
     }
+    kernels().exponents(book.prior(moved), count, inverse, moved ? offset : nullptr, exponents);
     kernels().frequencies(exponents, count, frequencies);
+}
+
+// Adds codeword k of a digit to a group's value.
+void add_codeword(const Codebook& book, int k, int digit, int32_t* value) {
+    for (int i = 0; i < kGroup; ++i) value[i] += book.words[i * book.count + k] * (1 << 2 * digit);
 }
 
 int largest(const uint8_t* sigma) { return std::max(std::max(sigma[0], sigma[1]), std::max(sigma[2], sigma[3])); }
@@ -76,14 +62,18 @@ Rectangle Tiling::at(long tile, int level) const {
 Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int count, const std::vector<int32_t>& inverse_variance) {
     constexpr int kCodewordMax = 8 << kCodewordBits;  // within 8 steps: keeps every exponent inside an int32
     Codebook book;
-    book.codewords.assign(codewords, codewords + count * kGroup);
-    book.search.resize(static_cast<size_t>(count) * kGroup);
+    book.count = count;
+    book.words.resize(static_cast<size_t>(count) * kGroup);
+    book.squares.resize(book.words.size());
+    book.search.resize(book.words.size());
     for (int k = 0; k < count; ++k)
         for (int i = 0; i < kGroup; ++i) {
             const int32_t c = codewords[k * kGroup + i];
             if (std::abs(c) > kCodewordMax || (k == 0 && c != 0)) throw std::invalid_argument("a codebook has an impossible codeword");
-            book.square.push_back(square(c));
-            book.search[static_cast<size_t>(i) * count + k] = static_cast<float>(c) / (1 << kCodewordBits);
+            const size_t at = static_cast<size_t>(i) * count + k;
+            book.words[at] = static_cast<int16_t>(c);
+            book.squares[at] = static_cast<int16_t>((c * c + (1 << (kSquareShift - 1))) >> kSquareShift);
+            book.search[at] = static_cast<float>(c) / (1 << kCodewordBits);
         }
     for (int moved = 0; moved < 2 && weight_bits; ++moved)
         for (int k = 0; k < count; ++k) {
@@ -96,7 +86,7 @@ Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int
         int needed = 0;
         for (int k = 0; k < count; ++k) {
             int64_t norm = 0;
-            for (int i = 0; i < kGroup; ++i) norm += book.square[k * kGroup + i];
+            for (int i = 0; i < kGroup; ++i) norm += book.squares[i * count + k];
             if (norm * inverse_variance[s] <= kImpossible) needed = k + 1;
         }
         book.prefix.push_back(needed <= 1 ? 1 : std::min(count, (needed + 7) / 8 * 8));
@@ -107,7 +97,7 @@ Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int
 double encode_tile(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, float beta, Rectangle tile, Prediction& p,
                    RansEncoder& coder) {
     const long d = stage.shape.latents;
-    const int digits = stage.shape.digits, codewords = static_cast<int>(stage.coarse.square.size()) / kGroup;
+    const int digits = stage.shape.digits;
     const int32_t* step = stage.step.data() + (quality - 1) * d;
     float sigmas[kSigmaCount];
     for (int i = 0; i < kSigmaCount; ++i) sigmas[i] = std::exp2(static_cast<float>(i) / kSigmaPerOctave + kSigmaOctaveMin);
@@ -126,7 +116,7 @@ double encode_tile(const Stage& stage, const Map<int32_t>& z, int quality, int f
             spread[i] = sigmas[sigma[i]];
         }
         const GroupQuantiser quantiser{digits,
-                                       codewords,
+                                       book.count,
                                        book.search.data(),
                                        stage.coarse.search.data(),
                                        {book.log_weight[0].data(), book.log_weight[1].data()},
@@ -145,7 +135,7 @@ double encode_tile(const Stage& stage, const Map<int32_t>& z, int quality, int f
             for (int j = 0; j < k; ++j) start += frequencies[j];
             coder.put(start, frequencies[k]);
             bits += kFrequencyBits - std::log2(frequencies[k]);
-            for (int i = 0; i < kGroup; ++i) value[i] += b.codewords[k * kGroup + i] * (1 << 2 * digit);
+            add_codeword(b, k, digit, value);
             moved |= k != 0;
         }
     });
@@ -168,7 +158,7 @@ void decode_tile(const Stage& stage, Rectangle tile, Prediction& p, RansDecoder&
             int k = 0;
             while (start + frequencies[k] <= slot) start += frequencies[k++];
             coder.take(start, frequencies[k]);
-            for (int i = 0; i < kGroup; ++i) value[i] += b.codewords[k * kGroup + i] * (1 << 2 * digit);
+            add_codeword(b, k, digit, value);
             moved |= k != 0;
         }
     });

@@ -24,6 +24,9 @@ struct ConvRow {
     int32_t* out;  // [width][out]
 };
 
+constexpr int kCodewordBits = 8;                     // fractional bits of codewords, in quantiser steps
+constexpr int kSquareShift = 2 * kCodewordBits - 6;  // squares have 6 fractional bits
+constexpr int32_t kTermMax = 1 << 28;                // of an exponent's terms, so that four and a weight fit an int32
 constexpr int kSigmaCount = 96;  // the prior's σ is one of 2^(index / 8 - 4) quantiser steps
 constexpr int kSigmaPerOctave = 8;
 constexpr int kSigmaOctaveMin = -4;
@@ -64,6 +67,14 @@ struct GroupGradient {
     float* variance;       // [2] fine, coarse
 };
 
+// A codebook for the prior in integers: dimension-major, K a multiple of 8.
+struct PriorTables {
+    int codewords;               // K
+    const int16_t* words;        // [4][K] with kCodewordBits
+    const int16_t* squares;      // [4][K] with 6 fractional bits
+    const int32_t* weight_bits;  // [K] -log2 of the weights with 16 fractional bits, or null
+};
+
 struct Kernels {
     const char* name;
     void (*conv_row)(const ConvRow&);
@@ -75,6 +86,9 @@ struct Kernels {
     // Nearest codewords of queries begin..end: z [n][d], weight [n][d] or null, codebook [d][k], bias [k]; see nearest.h
     void (*nearest)(const float* z, const float* weight, const float* codebook, const float* bias, long begin, long end, int d,
                     int k, int32_t* index);
+    // Exponents -log2 of the prior's masses, with 16 fractional bits, of the first `count` codewords, a multiple of 8.
+    // inverse [4]; offset [4], of what the coarser digits give, or null where they are all zero.
+    void (*exponents)(const PriorTables&, int count, const int32_t* inverse, const int32_t* offset, int32_t* exponents);
     // Frequencies [count] that sum to 2^16, each at least 1, from exponents in bits with 16 fractional bits.
     void (*frequencies)(const int32_t* exponents, int count, uint16_t* frequencies);
     // argmin over the codes of |residual - value|^2 + beta * bits; residual and sigma [4] in steps.

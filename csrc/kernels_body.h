@@ -20,6 +20,8 @@ namespace {
 typedef float f32x8 __attribute__((vector_size(32)));
 typedef int32_t i32x8 __attribute__((vector_size(32)));
 typedef uint32_t u32x8 __attribute__((vector_size(32)));
+typedef int16_t i16x8 __attribute__((vector_size(16)));
+typedef uint16_t u16x8 __attribute__((vector_size(16)));
 
 template <class V, class T>
 inline V load(const T* p) {
@@ -55,6 +57,7 @@ struct RunningMinimum {
 };
 
 #include "conv_body.h"
+#include "prior_body.h"
 #include "quantiser_body.h"
 
 void nearest(const float* z, const float* weight, const float* codebook, const float* bias, long begin, long end, int d, int k,
@@ -90,57 +93,6 @@ void nearest(const float* z, const float* weight, const float* codebook, const f
     }
 }
 
-// 2^-(i / 256) with 16 fractional bits.
-struct Exp2Table {
-    int32_t value[256];
-    Exp2Table() {
-        // Integer square roots make the table the same on every machine: no libm result is trusted to its last bit.
-        uint64_t root[8];  // 2^-(2^-1), 2^-(2^-2), ... with 32 fractional bits
-        uint64_t x = 1ull << 31;  // 1/2
-        for (int i = 0; i < 8; ++i) {
-            const unsigned __int128 square = static_cast<unsigned __int128>(x) << 32;
-            uint64_t low = 0, high = 1ull << 32;
-            while (low < high) {
-                const uint64_t middle = (low + high + 1) / 2;
-                if (static_cast<unsigned __int128>(middle) * middle <= square) low = middle;
-                else high = middle - 1;
-            }
-            root[i] = x = low;
-        }
-        for (int i = 0; i < 256; ++i) {
-            uint64_t v = 1ull << 32;
-            for (int bit = 0; bit < 8; ++bit)
-                if (i >> (7 - bit) & 1) v = static_cast<uint64_t>((static_cast<unsigned __int128>(v) * root[bit]) >> 32);
-            value[i] = static_cast<int32_t>((v + (1ull << 15)) >> 16);
-        }
-    }
-};
-
-void frequencies(const int32_t* exponents, int count, uint16_t* out) {
-    static const Exp2Table table;
-    int32_t lowest = exponents[0];
-    for (int k = 1; k < count; ++k) lowest = std::min(lowest, exponents[k]);
-    int32_t mass[256];
-    uint32_t total = 0;
-    for (int k = 0; k < count; ++k) {
-        const uint32_t e = static_cast<uint32_t>(exponents[k]) - static_cast<uint32_t>(lowest);
-        mass[k] = e >> 16 < 17 ? table.value[e >> 8 & 255] >> (e >> 16) : 0;
-        total += static_cast<uint32_t>(mass[k]);
-    }
-    // Each gets one count and its share of the rest; what rounding down leaves goes to the likeliest (the first of them).
-    const uint32_t rest = 65536u - static_cast<uint32_t>(count);
-    const uint64_t scale = (static_cast<uint64_t>(rest) << 24) / total;
-    uint32_t given = 0;
-    int likeliest = 0;
-    for (int k = 0; k < count; ++k) {
-        const uint32_t f = 1 + static_cast<uint32_t>(static_cast<uint64_t>(mass[k]) * scale >> 24);
-        out[k] = static_cast<uint16_t>(f);
-        given += f;
-        if (mass[k] > mass[likeliest]) likeliest = k;
-    }
-    out[likeliest] = static_cast<uint16_t>(out[likeliest] + (65536u - given));
-}
-
 }  // namespace
 }  // namespace AEC_TARGET
 
@@ -151,7 +103,7 @@ void frequencies(const int32_t* exponents, int count, uint16_t* out) {
 extern const Kernels AEC_TABLE(AEC_TARGET);
 const Kernels AEC_TABLE(AEC_TARGET) = {
     AEC_NAME(AEC_TARGET),     AEC_TARGET::conv_row, AEC_TARGET::film,        AEC_TARGET::leaky,    AEC_TARGET::add,
-    AEC_TARGET::clamp,        AEC_TARGET::nearest,  AEC_TARGET::frequencies, AEC_TARGET::quantise, AEC_TARGET::quantise_gradient,
+    AEC_TARGET::clamp,        AEC_TARGET::nearest,  AEC_TARGET::exponents, AEC_TARGET::frequencies, AEC_TARGET::quantise, AEC_TARGET::quantise_gradient,
 };
 
 }  // namespace aec

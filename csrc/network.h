@@ -12,7 +12,6 @@ namespace aec {
 
 constexpr int kBlock = 8;            // pixels on a side of what the stem sees at once; the spacing of level 0's features
 constexpr int kQualities = 100;      // tables have a row for each of the qualities 1..100
-constexpr int kCodewordBits = 8;     // fractional bits of codewords, in quantiser steps
 constexpr int kStepBits = 16;        // fractional bits of steps, in features
 constexpr int kLanes = 2;            // interleaved rANS states of a stream
 
@@ -49,12 +48,16 @@ struct Block {
     std::vector<int16_t> film;  // [100][scale, shift][hidden]
 };
 
-struct Codebook {                          // of one group of latents
-    std::vector<int16_t> codewords;        // [K][4] with kCodewordBits
-    std::vector<int32_t> square;           // [K][4] squared, with 6 fractional bits
-    std::vector<int32_t> weight_bits[2];   // [K] -log2 of the weights, with 16 fractional bits
-    std::vector<int32_t> prefix;           // [kSigmaCount]
+struct Codebook {  // of one group of latents
+    int count;     // K
+    std::vector<int16_t> words, squares;       // [4][K] as PriorTables wants them
+    std::vector<int32_t> weight_bits[2];       // [K] where the coarser digits are all zero, or not; empty: no weights
+    std::vector<int32_t> prefix;               // [kSigmaCount] as GroupQuantiser wants it
     std::vector<float> search, log_weight[2];  // [4][K] and [K]: the same for the encoder's search
+
+    PriorTables prior(bool moved) const {
+        return {count, words.data(), squares.data(), weight_bits[moved].empty() ? nullptr : weight_bits[moved].data()};
+    }
 };
 
 struct Stage {

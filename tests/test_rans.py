@@ -10,7 +10,7 @@ from aecodec import _core
 def random_tables(rng, tables, k):
     """uint16 (tables, k) frequencies with sums of 2^16, from very skewed to nearly flat."""
     mass = rng.dirichlet(np.full(k, rng.choice([0.05, 0.3, 1, 5])), tables)
-    exponents = (np.minimum(-np.log2(mass + 1e-30), 60) * 65536).astype(np.int32)
+    exponents = (np.clip(-np.log2(mass + 1e-30), 0, 60) * 65536).astype(np.int32)
     return np.stack([_core.frequencies(row) for row in exponents])
 
 
@@ -81,7 +81,7 @@ def test_rejects_wrong_tables():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(-(2**20), 2**31 - 1), min_size=2, max_size=256))
+@given(st.lists(st.integers(0, 2**31 - 1), min_size=2, max_size=256))
 def test_frequencies_sum_and_agree(exponents):
     exponents = np.array(exponents, np.int32)
     results = []
