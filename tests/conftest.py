@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from aecodec import _core
+from PIL import Image
 
 PHOTO = Path(__file__).parent.parent / "examples" / "parrots.png"
 

@@ -6,9 +6,8 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from conftest import psnr
+from PIL import Image
 
 
 def run(*arguments, **options) -> subprocess.CompletedProcess:
@@ -91,7 +90,14 @@ def test_what_a_format_cannot_hold(tmp_path):
 
 
 def test_wrong_usage(picture, tmp_path):
-    for arguments in ([], ["compress"], ["compress", picture, "-q", 0], ["compress", picture, "-q", "x"], ["nonsense"], ["train", "--data", tmp_path]):
+    for arguments in (
+        [],
+        ["compress"],
+        ["compress", picture, "-q", 0],
+        ["compress", picture, "-q", "x"],
+        ["nonsense"],
+        ["train", "--data", tmp_path],
+    ):
         assert run(*arguments).returncode == 2
     assert run("--help").returncode == 0 and run("--version").stdout.startswith("aecodec")
 

@@ -1,14 +1,13 @@
 import io
 
+import aecodec
 import numpy as np
 import pytest
-from PIL import Image
-
-import aecodec
 from aecodec import _core, codec, container
 from aecodec.model import shipped
 from aecodec.picture import Picture
 from conftest import PHOTO, psnr
+from PIL import Image
 
 
 def test_a_photograph_survives(photo):
@@ -148,7 +147,13 @@ class TestPillow:
     def test_images(self, photo):
         image = Image.fromarray(photo)
         assert aecodec.compress(image, 50) == aecodec.compress(photo, 50)
-        for mode, shape in [("L", (192, 256)), ("1", (192, 256)), ("P", photo.shape), ("CMYK", photo.shape), ("YCbCr", photo.shape)]:
+        for mode, shape in [
+            ("L", (192, 256)),
+            ("1", (192, 256)),
+            ("P", photo.shape),
+            ("CMYK", photo.shape),
+            ("YCbCr", photo.shape),
+        ]:
             assert aecodec.decompress(aecodec.compress(image.convert(mode), 50)).shape == shape
 
     def test_sixteen_bits_are_scaled(self):

@@ -4,9 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
-import pytest
-
 import aecodec
+import pytest
 
 FOLDER = Path(__file__).parent / "golden"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())

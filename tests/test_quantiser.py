@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-
 from aecodec import _core
 from aecodec.train import codebook as cb
 from aecodec.train.lattice import UNIT_CELL, voronoi_code
@@ -48,7 +47,9 @@ def test_digits_reach_far_and_nest():
     residual = rng.uniform(-20, 20, (3000, 1, 4)).astype(np.float32)
     sigma = np.full_like(residual, 20)
     zeros = np.zeros((1, 2, 256), np.float32)
-    code, value, bits = _core.quantise(residual, sigma, lattice[None].copy(), lattice, zeros, np.full(2, 0.0766, np.float32), 3, 0.0)
+    code, value, bits = _core.quantise(
+        residual, sigma, lattice[None].copy(), lattice, zeros, np.full(2, 0.0766, np.float32), 3, 0.0
+    )
     error = ((residual - value) ** 2).mean()
     assert error < 0.085 and np.abs(residual - value).max() < 2
     scales = np.array([16.0, 4.0, 1.0])
@@ -98,7 +99,9 @@ def test_gradients_are_those_of_the_torch_definition(book):
     still = cb.Tables(*(t.detach() for t in tables))
     soft_value = cb.reference(z.detach() - mu, sigma.detach(), still, 3, cb.BETA, code)[3]
     loss = ((hard + z - z.detach() + soft_value - soft_value.detach()) * grad_value).sum() + (soft_bits * grad_bits).sum()
-    for name, a, b in zip(("z", "mu", "sigma", "fine", "log_weight", "log_variance"), ours, torch.autograd.grad(loss, leaves), strict=True):
+    for name, a, b in zip(
+        ("z", "mu", "sigma", "fine", "log_weight", "log_variance"), ours, torch.autograd.grad(loss, leaves), strict=True
+    ):
         assert (a - b).abs().max() < 0.03 * b.abs().max(), name  # unlikely codewords are left out of ours
 
 

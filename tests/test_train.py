@@ -8,13 +8,12 @@ import time
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-
 from aecodec.model import Model
 from aecodec.train import checkpoint
 from aecodec.train.data import Crops, is_validation, split
 from aecodec.train.loop import CHECKPOINT, Run, Settings
 from aecodec.train.network import Shape, StageShape
+from PIL import Image
 
 TINY = Shape(
     channels=(32, 32),

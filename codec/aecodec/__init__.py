@@ -1,7 +1,7 @@
 """A learned image codec: small files, the same pixels on every machine.
 
-    data = aecodec.compress(pixels, quality=60)   # a NumPy array or a Pillow image -> bytes
-    pixels = aecodec.decompress(data)             # -> a NumPy array
+data = aecodec.compress(pixels, quality=60)   # a NumPy array or a Pillow image -> bytes
+pixels = aecodec.decompress(data)             # -> a NumPy array
 """
 
 from typing import TYPE_CHECKING, Any

@@ -49,7 +49,15 @@ def frequencies(exponents: NDArray[np.int32]) -> UInt16:
     all 2^16. Raises ValueError on others."""
 
 def quantise(
-    residual: Float, sigma: Float, fine: Float, coarse: Float, log_weight: Float, variance: Float, digits: int, beta: float, threads: int = 0
+    residual: Float,
+    sigma: Float,
+    fine: Float,
+    coarse: Float,
+    log_weight: Float,
+    variance: Float,
+    digits: int,
+    beta: float,
+    threads: int = 0,
 ) -> tuple[NDArray[np.uint8], Float, Float]:
     """Rate-distortion optimal residual vector quantisation of residuals (N, G, 4), in steps, under their σ (N, G, 4).
 
@@ -60,8 +68,18 @@ def quantise(
     """
 
 def quantise_gradient(
-    residual: Float, sigma: Float, fine: Float, coarse: Float, log_weight: Float, variance: Float, digits: int, beta: float,
-    code: NDArray[np.uint8], grad_value: Float, grad_bits: Float, threads: int = 0
+    residual: Float,
+    sigma: Float,
+    fine: Float,
+    coarse: Float,
+    log_weight: Float,
+    variance: Float,
+    digits: int,
+    beta: float,
+    code: NDArray[np.uint8],
+    grad_value: Float,
+    grad_bits: Float,
+    threads: int = 0,
 ) -> tuple[Float, Float, Float, Float, Float, Float]:
     """Gradients through `quantise`'s codes, of a loss whose gradients with respect to its value and bits are given.
 

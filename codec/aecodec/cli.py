@@ -93,7 +93,9 @@ def info(source: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
-    click.echo(f"{source}: {facts['width']} x {facts['height']} {facts['colour']}{' with alpha' if facts['alpha'] else ''}, ", nl=False)
+    click.echo(
+        f"{source}: {facts['width']} x {facts['height']} {facts['colour']}{' with alpha' if facts['alpha'] else ''}, ", nl=False
+    )
     click.echo(f"quality {facts['quality']}, {facts['bytes']} bytes, {facts['bits_per_pixel']} bits per pixel")
     click.echo(f"format version {facts['version']}, model {facts['model']}, tiles of {1 << facts['tile_log2']} pixels")
     for name, size in facts["metadata"].items():
@@ -108,7 +110,9 @@ def info(source: Path, as_json: bool) -> None:
 @click.option("--resume", type=FOLDER, help="Go on with the run in this folder.")
 @click.option("--export", type=FILE, help="Where to write the trained model.  [default: model.safetensors in the run's folder]")
 @click.option("--minutes", type=click.FloatRange(min=0), help="Of training in all, over every resume.  [default: 100]")
-@click.option("--scalar-share", type=click.FloatRange(0, 1), help="Share of the minutes before the codebook phase.  [default: 0.45]")
+@click.option(
+    "--scalar-share", type=click.FloatRange(0, 1), help="Share of the minutes before the codebook phase.  [default: 0.45]"
+)
 @click.option("--batch", type=click.IntRange(1), help="Crops a step.  [default: 4]")
 @click.option("--crop", type=click.IntRange(64), help="Pixels on a side of a crop, a multiple of 64.  [default: 256]")
 @click.option("--seed", type=int, help="Of the initial weights, the crops and the noise.  [default: 0]")
@@ -128,9 +132,13 @@ def train(data: Path, out: Path | None, resume: Path | None, export: Path | None
 
 @main.command()
 @click.option("--data", type=FOLDER, required=True, help="Folder of pictures.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the results; made if missing.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the results; made if missing."
+)
 @click.option("--codecs", default="jpeg,jpeg444,webp,avif,jxl,jp2,aec", show_default=True, help="Comma-separated.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Pictures at a time; timings are of one thread each.")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Pictures at a time; timings are of one thread each."
+)
 def bench(data: Path, out: Path, codecs: str, jobs: int) -> None:
     """Compare codecs on a folder of pictures: rates, distortions, times, BD-rates and plots."""
     from .bench import run

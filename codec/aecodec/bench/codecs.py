@@ -43,9 +43,14 @@ JPEG = (3, 5, 8, 12, 18, 25, 35, 45, 55, 65, 75, 82, 88, 92)  # 0.15 to 2 bits p
 CODECS: dict[str, Callable[[], Codec]] = {
     "jpeg": lambda: pillow("JPEG 4:2:0", JPEG, "JPEG", lambda q: {"quality": q, "subsampling": "4:2:0"}),
     "jpeg444": lambda: pillow("JPEG 4:4:4", JPEG, "JPEG", lambda q: {"quality": q, "subsampling": "4:4:4"}),
-    "webp": lambda: pillow("WebP, method 6", (0, 5, 10, 20, 35, 50, 65, 80, 87, 93, 97, 100), "WEBP", lambda q: {"quality": q, "method": 6}),
+    "webp": lambda: pillow(
+        "WebP, method 6", (0, 5, 10, 20, 35, 50, 65, 80, 87, 93, 97, 100), "WEBP", lambda q: {"quality": q, "method": 6}
+    ),
     "avif": lambda: pillow(
-        "AVIF, speed 6", (5, 10, 20, 30, 40, 50, 60, 70, 80, 87, 93, 97), "AVIF", lambda q: {"quality": q, "speed": 6, "max_threads": 1}
+        "AVIF, speed 6",
+        (5, 10, 20, 30, 40, 50, 60, 70, 80, 87, 93, 97),
+        "AVIF",
+        lambda q: {"quality": q, "speed": 6, "max_threads": 1},
     ),
     "jxl": jpeg_xl,
     "jp2": lambda: pillow(

@@ -21,7 +21,15 @@ def plot(summary: dict[str, dict], labels: dict[str, str], title: str, folder: P
             if curve[metric] is None:
                 continue
             own = codec == "aec"
-            axes.plot(curve["bpp"], curve[metric], "o-", ms=3.5 if own else 2, lw=2.4 if own else 1.2, zorder=3 if own else 2, label=labels[codec])
+            axes.plot(
+                curve["bpp"],
+                curve[metric],
+                "o-",
+                ms=3.5 if own else 2,
+                lw=2.4 if own else 1.2,
+                zorder=3 if own else 2,
+                label=labels[codec],
+            )
         axes.set(xscale="log", xlim=(0.07, 4), xlabel="bits per pixel", ylabel=name, title=title)
         axes.set_xticks([0.1, 0.2, 0.5, 1, 2, 4])
         axes.xaxis.set_major_formatter(ScalarFormatter())

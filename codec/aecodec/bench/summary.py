@@ -23,19 +23,16 @@ class Curve:
     decode_seconds: list[float]
 
 
-def curves(rows: list[Row]) -> dict[str, Curve]:
-    result = {}
-    for codec in dict.fromkeys(r.codec for r in rows):
-        settings = list(dict.fromkeys(r.setting for r in rows if r.codec == codec))
-        groups = [[r for r in rows if r.codec == codec and r.setting == s] for s in settings]
+def curve(rows: list[Row]) -> Curve:
+    """Of one codec's rows."""
+    settings = list(dict.fromkeys(r.setting for r in rows))
 
-        def mean(name: str) -> list[float]:
-            return [float(np.mean([getattr(r, name) for r in group])) for group in groups]
+    def mean(name: str) -> list[float]:
+        return [float(np.mean([getattr(r, name) for r in rows if r.setting == s])) for s in settings]
 
-        similar = all(r.ms_ssim is not None for group in groups for r in group)
-        ms_ssim = [float(-10 * np.log10(1 - v)) for v in mean("ms_ssim")] if similar else None
-        result[codec] = Curve(settings, mean("bpp"), mean("psnr"), ms_ssim, mean("encode_seconds"), mean("decode_seconds"))
-    return result
+    similar = all(r.ms_ssim is not None for r in rows)
+    ms_ssim = [float(-10 * np.log10(1 - v)) for v in mean("ms_ssim")] if similar else None
+    return Curve(settings, mean("bpp"), mean("psnr"), ms_ssim, mean("encode_seconds"), mean("decode_seconds"))
 
 
 def bd_rate(anchor: Curve, test: Curve, metric: str) -> float | None:
@@ -53,13 +50,13 @@ def bd_rate(anchor: Curve, test: Curve, metric: str) -> float | None:
 
 def summarise(rows: list[Row]) -> dict[str, dict]:
     """Of every codec: BD-rates against the anchor, by PSNR and by MS-SSIM, and the curve."""
-    found = curves(rows)
+    found = {codec: curve([r for r in rows if r.codec == codec]) for codec in dict.fromkeys(r.codec for r in rows)}
     anchor = found.get(ANCHOR)
     return {
         name: {
-            "bd_rate_psnr": anchor and bd_rate(anchor, curve, "psnr"),
-            "bd_rate_ms_ssim": anchor and bd_rate(anchor, curve, "ms_ssim"),
-            "curve": curve.__dict__,
+            "bd_rate_psnr": anchor and bd_rate(anchor, own, "psnr"),
+            "bd_rate_ms_ssim": anchor and bd_rate(anchor, own, "ms_ssim"),
+            "curve": own.__dict__,
         }
-        for name, curve in found.items()
+        for name, own in found.items()
     }

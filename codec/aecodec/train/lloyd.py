@@ -4,8 +4,6 @@ Entropy-constrained Lloyd iterations (Chou, Lookabaugh and Gray, IEEE TASSP 1989
 codeword to the mean of its vectors, and set its weight so that the prior expects it as often as it is used.
 """
 
-import math
-
 import torch
 from torch import Tensor
 

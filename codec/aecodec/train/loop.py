@@ -191,7 +191,7 @@ class Run:
             now = time.monotonic()
             self.seconds, clock = self.seconds + now - clock, now
             if len(recent) == 50:
-                loss, bpp, db = (sum(v) / len(v) for v in zip(*recent))
+                loss, bpp, db = (sum(v) / len(v) for v in zip(*recent, strict=True))
                 speed = len(recent) * s.batch * s.crop**2 / (now - reported)
                 row = {"step": self.step, "seconds": round(self.seconds), "pixels": self.pixels, "loss": round(loss, 4)}
                 row |= {"bpp": round(bpp, 4), "psnr": round(db, 3), "pixels_per_second": round(speed)}

@@ -108,9 +108,7 @@ class Stage(nn.Module):
         d = shape.latents
         self.index, self.source = index, source
         self.select = nn.Conv2d(channels, d, 1, bias=False)
-        self.posterior = nn.Sequential(
-            nn.Conv2d(2 * channels, hidden, 1), nn.LeakyReLU(LEAK), nn.Conv2d(hidden, d, 3, padding=1)
-        )
+        self.posterior = nn.Sequential(nn.Conv2d(2 * channels, hidden, 1), nn.LeakyReLU(LEAK), nn.Conv2d(hidden, d, 3, padding=1))
         self.prior = nn.Sequential(nn.Conv2d(3 * channels, hidden, 1), nn.LeakyReLU(LEAK), nn.Conv2d(hidden, 2 * d, 1))
         self.log_gain = nn.Linear(QUALITY_FEATURES, d)  # natural log of quantiser steps per unit of the latent
         self.inject = nn.Conv2d(d, channels, 1)
