@@ -107,3 +107,20 @@ def test_analysis_and_synthesis_start_as_inverses(photo):
     with torch.no_grad():
         y, _ = net(x, torch.tensor([50.0]), lambda z, mu, sigma, index: (z - mu, z.new_zeros(len(z))))
     assert psnr(photo, y[0].permute(1, 2, 0).numpy()) > 38
+
+
+def test_a_model_can_be_trained_on(photo, tmp_path):
+    """Restoring a model's weights and exporting them again gives a model that works the same."""
+    net, codebook, model = build(SMALL, photo, tmp_path / "model.safetensors")
+    again, books = Network(SMALL), Codebook(SMALL)
+    export.restore(again, books, model.tensors)
+    export.export(again, books, tmp_path / "again.safetensors", {})
+    same = Model(tmp_path / "again.safetensors")
+    for name, tensor in model.tensors.items():
+        difference = np.abs(tensor.astype(np.float64) - same.tensors[name])
+        assert difference.max() <= max(2, 1e-3 * np.abs(tensor).max()), name
+    decoded = []
+    for m in (model, same):
+        streams, bits = m.network.encode(photo, 60, 10, m.beta)
+        decoded.append((psnr(photo, m.network.decode(streams, *photo.shape[:2], 60, 10)), sum(bits)))
+    assert abs(decoded[0][0] - decoded[1][0]) < 0.02 and abs(decoded[0][1] / decoded[1][1] - 1) < 0.005

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from aecodec.model import Model
+from aecodec.model import Model, shipped
 from aecodec.train import checkpoint
 from aecodec.train.data import Crops, is_validation, split
 from aecodec.train.loop import CHECKPOINT, Run, Settings
@@ -53,11 +53,11 @@ def test_crops_depend_on_the_seeds_alone(pictures):
 
 
 def test_both_phases_learn(pictures, tmp_path):
-    run = Run(pictures, tmp_path, Settings(batch=2, crop=64, minutes=60, validation_pictures=3), TINY)
+    run = Run(pictures, tmp_path, Settings(batch=2, crop=64, minutes=60, warmup=10, learning_rate=3e-4, validation_pictures=3), TINY)
     run.start()
     run.crops.start(0)
     first = run.validate()["validation_loss"]
-    for _ in range(60):
+    for _ in range(200):
         loss, bpp, db = run.train_step()
         assert np.isfinite([loss, bpp, db]).all()
     scalar = run.validate()["validation_loss"]
@@ -119,7 +119,7 @@ def test_learning_rate_falls_to_its_floor(pictures, tmp_path):
 
 
 def test_command_trains_exports_survives_a_kill_and_resumes(pictures, tmp_path):
-    command = [sys.executable, "-m", "aecodec", "train", "--data", pictures, "--batch", "1", "--crop", "64"]
+    command = [sys.executable, "-m", "aecodec", "train", "--data", pictures, "--batch", "1", "--crop", "64", "--scalar-share", "1"]
     done = subprocess.run([*command, "--out", tmp_path, "--minutes", "0.15"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     model = Model(tmp_path / "model.safetensors")
@@ -145,3 +145,11 @@ def test_command_trains_exports_survives_a_kill_and_resumes(pictures, tmp_path):
     assert done.returncode == 0, done.stderr
     assert checkpoint.load(tmp_path / CHECKPOINT)[1]["step"] > before["step"]
     assert len(Model(tmp_path / "model.safetensors").metadata["record"]["history"]) == 2
+
+
+def test_a_run_can_start_from_the_shipped_weights(pictures, tmp_path):
+    run = Run(pictures, tmp_path, Settings(batch=1, crop=64, minutes=10, validation_pictures=2), Shape())
+    run.start()
+    fresh = run.validate()["validation_loss"]
+    run.start_from(shipped())
+    assert run.phase == "codebook" and run.validate()["validation_loss"] < 0.9 * fresh

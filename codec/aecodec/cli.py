@@ -108,6 +108,7 @@ def info(source: Path, as_json: bool) -> None:
 @click.option("--data", type=FOLDER, required=True, help="Folder of pictures.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the run; made if missing.")
 @click.option("--resume", type=FOLDER, help="Go on with the run in this folder.")
+@click.option("--weights", type=FILE, help="Start from this model's weights, in the codebook phase.")
 @click.option("--export", type=FILE, help="Where to write the trained model.  [default: model.safetensors in the run's folder]")
 @click.option("--minutes", type=click.FloatRange(min=0), help="Of training in all, over every resume.  [default: 100]")
 @click.option(
@@ -116,10 +117,12 @@ def info(source: Path, as_json: bool) -> None:
 @click.option("--batch", type=click.IntRange(1), help="Crops a step.  [default: 4]")
 @click.option("--crop", type=click.IntRange(64), help="Pixels on a side of a crop, a multiple of 64.  [default: 256]")
 @click.option("--seed", type=int, help="Of the initial weights, the crops and the noise.  [default: 0]")
-def train(data: Path, out: Path | None, resume: Path | None, export: Path | None, **settings) -> None:
+def train(data: Path, out: Path | None, resume: Path | None, weights: Path | None, export: Path | None, **settings) -> None:
     """Train the network on a folder of pictures, and export the model."""
     if resume is None and out is None:
         raise click.UsageError("one of --out and --resume is needed")
+    if resume is not None and weights is not None:
+        raise click.UsageError("--resume has its own weights; --weights starts a new run")
     if settings["crop"] and settings["crop"] % 64:
         raise click.UsageError("--crop must be a multiple of 64")
     from .train import environment
@@ -127,7 +130,7 @@ def train(data: Path, out: Path | None, resume: Path | None, export: Path | None
     environment.restart_if_needed()
     from .train.loop import train
 
-    train(data, out, resume, export, {k: v for k, v in settings.items() if v is not None})
+    train(data, out, resume, weights, export, {k: v for k, v in settings.items() if v is not None})
 
 
 @main.command()

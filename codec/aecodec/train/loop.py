@@ -15,11 +15,12 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ..errors import AecodecError
+from ..model import Model
 from ..quality import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from . import checkpoint, lloyd, provenance
 from .codebook import Codebook
 from .data import Crops, load, split
-from .export import export
+from .export import export, restore
 from .network import Network, Quantise, Shape, initialise
 from .scalar import quantise_scalar, quantise_scalar_exact
 
@@ -103,6 +104,13 @@ class Run:
     def start(self) -> None:
         initialise(self.net, self.crops.sample(32, INITIAL))
         self.average.load_state_dict(self.model.state_dict())
+
+    def start_from(self, model: Model) -> None:
+        """Takes a model's weights, and goes on in the codebook phase with a new optimiser."""
+        restore(self.net, self.codebook, model.tensors)
+        self.average.load_state_dict(self.model.state_dict())
+        record = model.metadata["record"]
+        self.phase, self.pixels, self.history = "codebook", record["pixels"], list(record["history"])
 
     def save(self) -> None:
         names = [n for n, _ in self.model.named_parameters()]
@@ -210,11 +218,11 @@ class Run:
         self.save()
 
 
-def train(data: Path, out: Path | None, resume: Path | None, export: Path | None, changes: dict) -> None:
+def train(data: Path, out: Path | None, resume: Path | None, weights: Path | None, export: Path | None, changes: dict) -> None:
     """Starts a run in `out`, or goes on with the one in `resume` (in `out`, if both are given), and exports the model.
 
-    changes: settings that differ from the defaults, or from those of the run that is resumed. Raises AecodecError where
-    there is nothing to train on, or nothing to resume, or the run's folder is taken.
+    weights: a model to start from. changes: settings that differ from the defaults, or from those of the run that is
+    resumed. Raises AecodecError where there is nothing to train on, or nothing to resume, or the run's folder is taken.
     """
     folder = out or resume
     folder.mkdir(parents=True, exist_ok=True)
@@ -222,8 +230,9 @@ def train(data: Path, out: Path | None, resume: Path | None, export: Path | None
         if resume is None:
             if (folder / CHECKPOINT).exists():
                 raise AecodecError(f"{folder} holds a run already; go on with it by --resume {folder}")
-            run = Run(data, folder, Settings(**changes), Shape())
-            run.start()
+            model = Model(weights) if weights else None
+            run = Run(data, folder, Settings(**changes), Shape.from_json(model.shape) if model else Shape())
+            run.start_from(model) if model else run.start()
         else:
             _, counters = checkpoint.load(resume / CHECKPOINT)
             run = Run(data, folder, Settings(**{**counters["settings"], **changes}), Shape.from_json(counters["shape"]))
