@@ -250,7 +250,8 @@ PYBIND11_MODULE(_core, m) {
           "lanes"_a = aec::kLanes);
     m.def("rans_decode", &rans_decode, "data"_a, py::arg("table").noconvert(), py::arg("frequencies").noconvert(), "lanes"_a = aec::kLanes);
     m.def("frequencies", [](const Array<int32_t>& exponents) {
-        if (exponents.ndim() != 1 || exponents.size() < 2 || exponents.size() > 256) throw py::value_error("2 to 256 exponents");
+        if (exponents.ndim() != 1 || exponents.size() < 8 || exponents.size() > aec::kMaxCodewords || exponents.size() % 8)
+            throw py::value_error("8, 16, ... 256 exponents");
         for (py::ssize_t i = 0; i < exponents.size(); ++i)
             if (exponents.data()[i] < 0) throw py::value_error("exponents must not be negative");
         Array<uint16_t> f(exponents.size());

@@ -31,6 +31,7 @@ constexpr int kSigmaCount = 96;  // the prior's σ is one of 2^(index / 8 - 4) q
 constexpr int kSigmaPerOctave = 8;
 constexpr int kSigmaOctaveMin = -4;
 constexpr int kMaxDigits = 8;
+constexpr int kMaxCodewords = 256;
 
 // The quantiser of one group of latents, in floating point: what the encoder searches and the trainer differentiates.
 // A residual is coded in digits, coarse to fine; digit j's codewords are scaled by 4^j and code what is left over.
@@ -38,7 +39,7 @@ constexpr int kMaxDigits = 8;
 //     P(k) ∝ exp(log_weight_k - sum_i t_i^2 / (2 (σ_i^2 / 16^j + cell_variance))).
 struct GroupQuantiser {
     int digits;                   // 1..kMaxDigits
-    int codewords;                // K, a multiple of 8, at most 256
+    int codewords;                // K, a multiple of 8, at most kMaxCodewords
     const float* fine;            // [4][K] the finest digit's codewords; codeword 0 is zero
     const float* coarse;          // [4][K] those of every other digit; codeword 0 is zero
     const float* log_weight[2];   // [K] natural logs, of the finest digit: where the coarser digits are all zero, or not
@@ -89,7 +90,7 @@ struct Kernels {
     // Exponents -log2 of the prior's masses, with 16 fractional bits, of the first `count` codewords, a multiple of 8.
     // inverse [4]; offset [4], of what the coarser digits give, or null where they are all zero.
     void (*exponents)(const PriorTables&, int count, const int32_t* inverse, const int32_t* offset, int32_t* exponents);
-    // Frequencies [count] that sum to 2^16, each at least 1, from exponents in bits with 16 fractional bits.
+    // Frequencies [count] that sum to 2^16, each at least 1, from such exponents, at least 0; count is a multiple of 8.
     void (*frequencies)(const int32_t* exponents, int count, uint16_t* frequencies);
     // argmin over the codes of |residual - value|^2 + beta * bits; residual and sigma [4] in steps.
     Quantised (*quantise)(const GroupQuantiser&, const float* residual, const float* sigma, float beta);

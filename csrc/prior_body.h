@@ -28,23 +28,15 @@ inline i32x8 mass(i32x8 e) {
 }
 
 void frequencies(const int32_t* exponents, int count, uint16_t* out) {
-    int32_t padded[256];  // to a multiple of 8, with impossible codewords
-    const int full = (count + 7) / 8 * 8;
-    std::copy(exponents, exponents + count, padded);
-    std::fill(padded + count, padded + full, std::numeric_limits<int32_t>::max());
-    i32x8 low = load<i32x8>(padded);
-    for (int k = 8; k < full; k += 8) {
-        const i32x8 e = load<i32x8>(padded + k);
+    i32x8 low = load<i32x8>(exponents);
+    for (int k = 8; k < count; k += 8) {
+        const i32x8 e = load<i32x8>(exponents + k);
         low = e < low ? e : low;
     }
-    int32_t lowest = low[0];
-    for (int i = 1; i < 8; ++i) lowest = std::min(lowest, low[i]);
-    i32x8 sums = splat(0);
-    for (int k = 0; k < full; k += 8) {
-        const i32x8 m = mass(load<i32x8>(padded + k) - splat(lowest));
-        store(padded + k, m);
-        sums += m;
-    }
+    const i32x8 lowest = splat(std::min(std::min(std::min(low[0], low[1]), std::min(low[2], low[3])),
+                                        std::min(std::min(low[4], low[5]), std::min(low[6], low[7]))));
+    i32x8 masses[kMaxCodewords / 8], sums = splat(0);
+    for (int k = 0; k < count; k += 8) sums += masses[k / 8] = mass(load<i32x8>(exponents + k) - lowest);
     uint32_t total = 0;
     for (int i = 0; i < 8; ++i) total += static_cast<uint32_t>(sums[i]);
 
@@ -53,17 +45,15 @@ void frequencies(const int32_t* exponents, int count, uint16_t* out) {
     const u32x8 high = (u32x8)splat(static_cast<int32_t>(scale >> 8)), rest = (u32x8)splat(static_cast<int32_t>(scale & 255));
     i32x8 given = splat(0);
     RunningMinimum likeliest;  // of the frequencies' negatives
-    uint16_t wide[256];
-    for (int k = 0; k < full; k += 8) {
-        const u32x8 m = load<u32x8>(padded + k);
+    for (int k = 0; k < count; k += 8) {
+        const u32x8 m = (u32x8)masses[k / 8];
         const i32x8 f = (i32x8)((m * high + ((m * rest) >> 8)) >> 16) + splat(1);  // (m * scale) >> 24, in 32 bits
         given += f;
         likeliest.offer(-__builtin_convertvector(f, f32x8), k);  // exact: f is below 2^24
-        store(wide + k, __builtin_convertvector(f, u16x8));
+        store(out + k, __builtin_convertvector(f, u16x8));
     }
-    int32_t left = 65536 + (full - count);  // the padding got one each
+    int32_t left = 65536;
     for (int i = 0; i < 8; ++i) left -= given[i];
-    std::copy(wide, wide + count, out);
     float most;
     const int at = likeliest.index(most);
     out[at] = static_cast<uint16_t>(out[at] + left);

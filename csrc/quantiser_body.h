@@ -1,7 +1,6 @@
 // Rate-distortion optimal residual vector quantisation, and its gradients. Included by kernels_body.h, inside its
 // namespace. Entropy-constrained VQ: Chou, Lookabaugh and Gray, IEEE TASSP 1989.
 
-constexpr int kMaxCodewords = 256;
 constexpr int kBeam = 4;                  // paths kept from digit to digit
 constexpr float kLn2 = 0.6931471805599453f;
 constexpr float kSureZero = 0.35f;        // squared norm inside which zero is D4's nearest point: (2^(-1/4) / sqrt 2)^2

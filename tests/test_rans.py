@@ -21,10 +21,10 @@ def draw(rng, frequencies, n):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2000), st.integers(2, 256), st.integers(1, 5), st.integers(1, 8), st.integers(0, 2**32 - 1))
+@given(st.integers(0, 2000), st.integers(1, 32), st.integers(1, 5), st.integers(1, 8), st.integers(0, 2**32 - 1))
 def test_round_trip(n, k, tables, lanes, seed):
     rng = np.random.default_rng(seed)
-    frequencies = random_tables(rng, tables, k)
+    frequencies = random_tables(rng, tables, 8 * k)
     symbols, table = draw(rng, frequencies, n)
     data = _core.rans_encode(symbols, table, frequencies, lanes)
     assert (n == 0) == (data == b"")
@@ -59,7 +59,7 @@ def test_any_bytes_are_safe_to_read(data, n):
 
 def test_damage_is_noticed():
     rng = np.random.default_rng(5)
-    frequencies = random_tables(rng, 3, 100)
+    frequencies = random_tables(rng, 3, 104)
     symbols, table = draw(rng, frequencies, 500)
     data = _core.rans_encode(symbols, table, frequencies)
     for cut in (1, 2, 9, len(data) // 2):
@@ -80,9 +80,9 @@ def test_rejects_wrong_tables():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(0, 2**31 - 1), min_size=2, max_size=256))
-def test_frequencies_sum_and_agree(exponents):
-    exponents = np.array(exponents, np.int32)
+@given(st.integers(1, 32), st.integers(1, 31), st.integers(0, 2**32 - 1))
+def test_frequencies_sum_and_agree(vectors, bits, seed):
+    exponents = np.random.default_rng(seed).integers(0, 2**bits, 8 * vectors).astype(np.int32)
     results = []
     for name in _core.available_simd():
         _core.set_simd(name)
@@ -94,6 +94,6 @@ def test_frequencies_sum_and_agree(exponents):
 
 
 def test_frequencies_follow_the_masses():
-    bits = np.array([0.5, 2.0, 3.0, 9.0])
+    bits = np.array([0.5, 2.0, 3.0, 9.0, 20.0, 20.0, 20.0, 20.0])
     f = _core.frequencies((bits * 65536).astype(np.int32)) / 65536
     np.testing.assert_allclose(f, 2.0**-bits / (2.0**-bits).sum(), rtol=3e-3, atol=2e-4)
