@@ -4,7 +4,7 @@ inline int16_t to_int16(int32_t x) { return static_cast<int16_t>(std::min(32767,
 inline int16_t to_conv_input(int32_t x) { return static_cast<int16_t>(std::min(kConvInputMax, std::max(-kConvInputMax, x))); }
 inline int32_t leaky_relu(int32_t x) { return std::max(x, x >> 3); }
 
-#if defined(__AVX2__)
+#if defined(AEC_USE_AVX2)
 
 // P output pixels by 16 output channels, held in 2P registers.
 template <int P>
@@ -33,6 +33,35 @@ inline void conv_tile(const ConvRow& c, const int16_t* weights, long pixel, int 
             int32_t* out = c.out + (pixel + p) * c.out_channels + channel + 8 * half;
             _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_srav_epi32(_mm256_add_epi32(sum[p][half], bias), shift));
         }
+    }
+}
+
+#elif defined(AEC_USE_NEON)
+
+template <int P>
+inline void conv_tile(const ConvRow& c, const int16_t* weights, long pixel, int channel) {
+    int32x4_t sum[P][4];
+    for (int p = 0; p < P; ++p)
+        for (int q = 0; q < 4; ++q) sum[p][q] = vdupq_n_s32(0);
+    const int16_t* w = weights;
+    for (int t = 0; t < c.tap_count; ++t) {
+        const int16_t* in = c.taps[t] + pixel * c.pixel_stride;
+        for (int i = 0; i < c.in_channels; i += 2, w += 2 * kOutBlock) {
+            const int16x8x2_t w0 = vld2q_s16(w), w1 = vld2q_s16(w + 16);  // .val[0] of input i, .val[1] of input i + 1
+            for (int p = 0; p < P; ++p)
+                for (int j = 0; j < 2; ++j) {
+                    const int16_t x = in[p * c.pixel_stride + i + j];
+                    sum[p][0] = vmlal_n_s16(sum[p][0], vget_low_s16(w0.val[j]), x);
+                    sum[p][1] = vmlal_n_s16(sum[p][1], vget_high_s16(w0.val[j]), x);
+                    sum[p][2] = vmlal_n_s16(sum[p][2], vget_low_s16(w1.val[j]), x);
+                    sum[p][3] = vmlal_n_s16(sum[p][3], vget_high_s16(w1.val[j]), x);
+                }
+        }
+    }
+    for (int q = 0; q < 4; ++q) {
+        const int32x4_t bias = vld1q_s32(c.bias + channel + 4 * q), shift = vnegq_s32(vld1q_s32(c.shift + channel + 4 * q));
+        for (int p = 0; p < P; ++p)
+            vst1q_s32(c.out + (pixel + p) * c.out_channels + channel + 4 * q, vshlq_s32(vaddq_s32(sum[p][q], bias), shift));
     }
 }
 

@@ -10,6 +10,9 @@ extern const Kernels scalar_kernels;
 #if defined(AEC_HAVE_AVX2)
 extern const Kernels avx2_kernels;
 #endif
+#if defined(AEC_HAVE_NEON)
+extern const Kernels neon_kernels;
+#endif
 
 namespace {
 
@@ -17,6 +20,9 @@ std::vector<const Kernels*> available() {
     std::vector<const Kernels*> found;
 #if defined(AEC_HAVE_AVX2)
     if (__builtin_cpu_supports("avx2")) found.push_back(&avx2_kernels);
+#endif
+#if defined(AEC_HAVE_NEON)
+    found.push_back(&neon_kernels);
 #endif
     found.push_back(&scalar_kernels);
     return found;

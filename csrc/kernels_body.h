@@ -6,8 +6,10 @@
 #include <cstring>
 #include <limits>
 
-#if defined(__AVX2__)
+#if defined(AEC_USE_AVX2)
 #include <immintrin.h>
+#elif defined(AEC_USE_NEON)
+#include <arm_neon.h>
 #endif
 
 #include "kernels.h"

@@ -1,6 +1,7 @@
 """Pictures in memory, and to and from Pillow."""
 
 import io
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -78,8 +79,10 @@ class Picture:
     def load(cls, file: Path | BinaryIO) -> "Picture":
         """Reads anything Pillow opens. Raises PictureError where that is no picture, OSError where it cannot be read."""
         try:
-            with Image.open(file) as image:
-                return cls.from_pillow(image)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is our own limit
+                with Image.open(file) as image:
+                    return cls.from_pillow(image)
         except UnidentifiedImageError as error:
             raise PictureError("this is not a picture in a format that Pillow knows") from error
         except Image.DecompressionBombError as error:

@@ -1,0 +1,58 @@
+"""What fixed point costs: the shipped model's files against its float network, on the validation pictures of a folder.
+
+Run: python bench/fixed_point.py TRAINING_PICTURES     writes bench/results/fixed_point.json
+The float network is the shipped tables taken as real numbers, so this is the cost of integer activations and probabilities;
+its rates are the prior's prediction, without headers.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import bjontegaard
+import numpy as np
+import torch
+
+from aecodec.bench.measure import psnr
+from aecodec.model import shipped
+from aecodec.train.codebook import Codebook
+from aecodec.train.data import load, split
+from aecodec.train.export import restore
+from aecodec.train.network import Network, Shape
+
+QUALITIES = (5, 20, 35, 50, 65, 80, 95)
+PICTURES = 12
+
+
+def main() -> None:
+    model = shipped()
+    shape = Shape.from_json(model.shape)
+    net, codebook = Network(shape), Codebook(shape)
+    restore(net, codebook, model.tensors)
+    validation = split(Path(sys.argv[1]))[1]
+    rows = np.zeros((len(QUALITIES), 4))
+    for path in validation[:: len(validation) // PICTURES][:PICTURES]:
+        pixels = load(path)
+        h, w = (s // shape.multiple * shape.multiple for s in pixels.shape[:2])
+        pixels = np.ascontiguousarray(pixels[:h, :w])
+        x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+        for row, quality in zip(rows, QUALITIES, strict=True):
+            streams, bits = model.network.encode(pixels, quality, 10, model.beta)
+            fixed = model.network.decode(streams, h, w, quality, 10)
+            with torch.no_grad():
+                y, float_bits = net(x, torch.tensor([float(quality)]), codebook.quantise)
+            floating = y.clamp(0, 255).round()[0].permute(1, 2, 0).numpy().astype(np.uint8)
+            row += sum(bits) / (h * w), psnr(pixels, fixed), float(float_bits.sum()) / (h * w), psnr(pixels, floating)
+    rows /= PICTURES
+    fixed_bpp, fixed_psnr, float_bpp, float_psnr = rows.T.tolist()
+    cost = bjontegaard.bd_rate(float_bpp, float_psnr, fixed_bpp, fixed_psnr, method="pchip")
+    result = {"qualities": QUALITIES, "fixed": {"bpp": fixed_bpp, "psnr": fixed_psnr}, "float": {"bpp": float_bpp, "psnr": float_psnr}}
+    result["bd_rate_of_fixed_point"] = float(cost)
+    folder = Path(__file__).parent / "results"
+    folder.mkdir(exist_ok=True)
+    (folder / "fixed_point.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
