@@ -33,15 +33,16 @@ void add_codeword(const Codebook& book, int k, int digit, int32_t* value) {
 
 int largest(const uint8_t* sigma) { return std::max(std::max(sigma[0], sigma[1]), std::max(sigma[2], sigma[3])); }
 
-// Visits the groups of a tile in coding order: row by row, position by position, group by group.
+// Visits the groups of a tile in coding order: row by row, position by position, group by group. `at` is where a group's
+// first latent lies in the band's maps.
 template <class Visit>
-void for_each_group(const Stage& stage, Rectangle tile, Prediction& p, const Visit& visit) {
+void for_each_group(const Stage& stage, Rectangle tile, Band& band, const Visit& visit) {
     const long d = stage.shape.latents;
-    for (long y = tile.top; y < tile.bottom; ++y)
+    for (long y = tile.top - band.top; y < tile.bottom - band.top; ++y)
         for (long x = tile.left; x < tile.right; ++x)
             for (long g = 0; g < d / kGroup; ++g) {
-                const long at = (y * p.sigma.width + x) * d + g * kGroup;
-                visit(g, at, p.sigma.data.data() + at, p.value.data.data() + at);
+                const long at = (y * band.sigma.width + x) * d + g * kGroup;
+                visit(g, at, band.sigma.data.data() + at, band.value.data.data() + at);
             }
 }
 
@@ -54,8 +55,8 @@ Tiling::Tiling(long height, long width, int tile_log2, long multiple)
       columns_((width_ + (1L << tile_log2) - 1) >> tile_log2),
       tile_log2_(tile_log2) {}
 
-Rectangle Tiling::at(long tile, int level) const {
-    const long side = 1L << tile_log2_, top = tile / columns_ * side, left = tile % columns_ * side, unit = static_cast<long>(kBlock) << level;
+Rectangle Tiling::at(long row, long column, int level) const {
+    const long side = 1L << tile_log2_, top = row * side, left = column * side, unit = static_cast<long>(kBlock) << level;
     return {top / unit, left / unit, std::min(top + side, height_) / unit, std::min(left + side, width_) / unit};
 }
 
@@ -94,7 +95,7 @@ Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int
     return book;
 }
 
-double encode_tile(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, float beta, Rectangle tile, Prediction& p,
+double encode_tile(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, float beta, Rectangle tile, Band& band,
                    RansEncoder& coder) {
     const long d = stage.shape.latents;
     const int digits = stage.shape.digits;
@@ -103,7 +104,7 @@ double encode_tile(const Stage& stage, const Map<int32_t>& z, int quality, int f
     for (int i = 0; i < kSigmaCount; ++i) sigmas[i] = std::exp2(static_cast<float>(i) / kSigmaPerOctave + kSigmaOctaveMin);
     double bits = 0;
     uint16_t frequencies[256];
-    for_each_group(stage, tile, p, [&](long g, long at, const uint8_t* sigma, int32_t* value) {
+    for_each_group(stage, tile, band, [&](long g, long at, const uint8_t* sigma, int32_t* value) {
         const Codebook& book = stage.groups[g];
         const int sigma_max = largest(sigma);
         bool moved = false, coded = false;
@@ -112,7 +113,7 @@ double encode_tile(const Stage& stage, const Map<int32_t>& z, int quality, int f
         float residual[kGroup], spread[kGroup];
         for (int i = 0; i < kGroup; ++i) {
             const float unit = std::ldexp(static_cast<float>(step[g * kGroup + i]), feature_bits - kStepBits);  // a step
-            residual[i] = static_cast<float>(z.data[at + i] - p.mu.data[at + i]) / unit;
+            residual[i] = static_cast<float>(z.data[at + i] - band.mu.data[at + i]) / unit;
             spread[i] = sigmas[sigma[i]];
         }
         const GroupQuantiser quantiser{digits,
@@ -142,10 +143,10 @@ double encode_tile(const Stage& stage, const Map<int32_t>& z, int quality, int f
     return bits;
 }
 
-void decode_tile(const Stage& stage, Rectangle tile, Prediction& p, RansDecoder& coder) {
+void decode_tile(const Stage& stage, Rectangle tile, Band& band, RansDecoder& coder) {
     const int digits = stage.shape.digits;
     uint16_t frequencies[256];
-    for_each_group(stage, tile, p, [&](long g, long, const uint8_t* sigma, int32_t* value) {
+    for_each_group(stage, tile, band, [&](long g, long, const uint8_t* sigma, int32_t* value) {
         const int sigma_max = largest(sigma);
         bool moved = false;
         for (int digit = digits - 1; digit >= 0; --digit) {

@@ -10,12 +10,27 @@ Block load_block(const Tensors& tensors, const std::string& name, int channels, 
 // A 1x1 convolution of one row: in [width][conv.in], clamped already, to out [width][conv.out].
 void conv_1x1(const Conv& conv, const int16_t* in, long width, int32_t* out);
 
-// Rows y-1 .. y+1 of a map, clamped, with a zero pixel at both ends and zero rows outside: [3][width + 2][channels].
-void gather_3x3(const Features& x, long y, std::vector<int16_t>& rows);
-void conv_3x3(const Conv& conv, const std::vector<int16_t>& rows, long width, int32_t* out);
+// The rows y-1, y, y+1 of a map as convolutions want them: clamped, with a zero pixel at both ends, zeros outside the map.
+// Moves down a row at a time. `above` and `below`, where given, stand in for the rows begin-1 and end, which another
+// thread or an earlier step may have overwritten.
+class Window {
+public:
+    Window(const Features& x, long begin, long end, const int16_t* above = nullptr, const int16_t* below = nullptr);
+    void move_to(long y);  // begin first, then begin+1, ...
+    const int16_t* row(int i) const { return rows_[i].data(); }  // 0 above, 1 at, 2 below y: [width + 2][channels]
 
-Features residual_block(const Block& block, const Features& x, int quality, int threads);
-Features downsample(const Conv& conv, const Features& x, int threads);  // 2x2, stride 2
-Features upsample(const Conv& conv, const Features& x, int threads);    // 1x1, then pixels shuffled 2x2
+private:
+    void read(long y, std::vector<int16_t>& row) const;
+
+    const Features& x_;
+    long begin_, end_;
+    const int16_t *above_, *below_;
+    std::vector<int16_t> rows_[3];
+};
+void conv_3x3(const Conv& conv, const Window& window, long width, int32_t* out);
+
+void residual_block(const Block& block, Features& x, int quality, int threads);  // in place
+Features downsample(const Conv& conv, const Features& x, int threads);           // 2x2, stride 2
+Features upsample(const Conv& conv, const Features& x, int threads);             // 1x1, then pixels shuffled 2x2
 
 }  // namespace aec

@@ -12,6 +12,9 @@
 namespace aec {
 namespace {
 
+constexpr long kRowsAtOnce = 4;  // of a thread's turn where rows share work with their neighbours
+
+int16_t clamp_input(int64_t x) { return static_cast<int16_t>(std::min<int64_t>(kConvInputMax, std::max<int64_t>(-kConvInputMax, x))); }
 int16_t saturate16(int64_t x) { return static_cast<int16_t>(std::min<int64_t>(32767, std::max<int64_t>(-32768, x))); }
 
 Stage load_stage(const Tensors& t, const std::string& name, const NetworkShape& shape, const StageShape& s) {
@@ -104,39 +107,53 @@ std::vector<Features> Network::analyse(const uint8_t* pixels, long height, long 
     std::vector<Features> levels;
     for (size_t i = 0; i < analysis_.size(); ++i) {
         if (i) e = downsample(down_[i - 1], levels.back(), threads);
-        for (const Block& b : analysis_[i]) e = residual_block(b, e, quality, threads);
+        for (const Block& b : analysis_[i]) residual_block(b, e, quality, threads);
         levels.push_back(std::move(e));
     }
     return levels;
 }
 
-Map<int32_t> Network::latents(const Stage& stage, const Features& f, const Features& e, int threads) const {
-    const long width = f.width, channels = f.channels, hidden = stage.posterior_in.out, d = stage.shape.latents;
-    Features inner(f.height, width, hidden);
-    Map<int32_t> z(f.height, width, d);
-    parallel_for(f.height, threads, 1, [&](long begin, long end, int) {
+namespace {
+
+// The rows of a stage that are worked on at once, of a map f whose rows above them hold later features already: `above` is
+// row top-1 as it was, or empty.
+struct Rows {
+    const Features& f;
+    long top, bottom;
+    std::vector<int16_t> above;
+
+    const int16_t* row(long y) const { return y == top - 1 && !above.empty() ? above.data() : f.row(y); }
+};
+
+// What the picture's features e say that the latents are, in features: [bottom - top][width][latents].
+Map<int32_t> latents(const Stage& stage, const Rows& f, const Features& e, int threads) {
+    const long width = e.width, channels = e.channels, hidden = stage.posterior_in.out, d = stage.shape.latents;
+    const long first = std::max(0L, f.top - 1), last = std::min(e.height, f.bottom + 1);  // of the rows that a 3x3 sees
+    Features inner(last - first, width, hidden);
+    Map<int32_t> z(f.bottom - f.top, width, d);
+    parallel_for(last - first, threads, 1, [&](long begin, long end, int) {
         std::vector<int16_t> difference(width * channels), both(2 * width * channels);
         std::vector<int32_t> sums(width * hidden);
-        for (long y = begin; y < end; ++y) {
+        for (long y = first + begin; y < first + end; ++y) {
             const int16_t *fr = f.row(y), *er = e.row(y);
             for (long p = 0; p < width; ++p)
                 for (long i = 0; i < channels; ++i) {
                     const long at = p * channels + i;
-                    const int clamped = std::min(kConvInputMax, std::max(-kConvInputMax, er[at] - fr[at]));
-                    difference[at] = both[p * 2 * channels + channels + i] = static_cast<int16_t>(clamped);
-                    both[p * 2 * channels + i] = static_cast<int16_t>(std::min<int>(kConvInputMax, std::max<int>(-kConvInputMax, fr[at])));
+                    difference[at] = both[p * 2 * channels + channels + i] = clamp_input(er[at] - fr[at]);
+                    both[p * 2 * channels + i] = clamp_input(fr[at]);
                 }
             conv_1x1(stage.posterior_in, both.data(), width, sums.data());
-            kernels().leaky(sums.data(), inner.row(y), width * hidden);
-            conv_1x1(stage.select, difference.data(), width, z.row(y));
+            kernels().leaky(sums.data(), inner.row(y - first), width * hidden);
+            if (y >= f.top && y < f.bottom) conv_1x1(stage.select, difference.data(), width, z.row(y - f.top));
         }
     });
-    parallel_for(f.height, threads, 1, [&](long begin, long end, int) {
-        std::vector<int16_t> rows;
+    parallel_for(z.height, threads, kRowsAtOnce, [&](long begin, long end, int) {
+        const long shift = f.top - first;  // from the rows of z to those of inner
+        Window window(inner, begin + shift, end + shift);
         std::vector<int32_t> sums(width * d);
         for (long y = begin; y < end; ++y) {
-            gather_3x3(inner, y, rows);
-            conv_3x3(stage.posterior_out, rows, width, sums.data());
+            window.move_to(y + shift);
+            conv_3x3(stage.posterior_out, window, width, sums.data());
             for (long i = 0; i < width * d; ++i) z.row(y)[i] += sums[i];
         }
     });
@@ -145,21 +162,21 @@ Map<int32_t> Network::latents(const Stage& stage, const Features& f, const Featu
 
 // -------------------------------------------------------------------------------------------- shared with the decoder
 
-Prediction Network::predict(const Stage& stage, const Features& f, int quality, int threads) const {
-    const long width = f.width, channels = f.channels, d = stage.shape.latents, hidden = stage.prior_in.out;
+Band predict(const Stage& stage, const Rows& f, int quality, int threads) {
+    const long width = f.f.width, channels = f.f.channels, d = stage.shape.latents, hidden = stage.prior_in.out, height = f.bottom - f.top;
     const int16_t* log_gain = stage.log_gain.data() + (quality - 1) * d;
-    Prediction p{Features(f.height, width, d), Map<uint8_t>(f.height, width, d), Map<int32_t>(f.height, width, d)};
-    parallel_for(f.height, threads, 1, [&](long begin, long end, int) {
-        std::vector<int16_t> rows, inputs(3 * width * channels), inner(width * hidden);
-        std::vector<int32_t> column((width + 2) * channels), sums(width * std::max(hidden, 2 * d));
+    Band band{f.top, f.bottom, Features(height, width, d), Map<uint8_t>(height, width, d), Map<int32_t>(height, width, d)};
+    parallel_for(height, threads, kRowsAtOnce, [&](long begin, long end, int) {
+        const long stride = (width + 2) * channels;
+        Window window(f.f, f.top + begin, f.top + end, begin == 0 && !f.above.empty() ? f.above.data() : nullptr);
+        std::vector<int16_t> inputs(3 * width * channels), inner(width * hidden);
+        std::vector<int32_t> column(stride), sums(width * std::max(hidden, 2 * d));
         for (long y = begin; y < end; ++y) {
-            gather_3x3(f, y, rows);
-            const long stride = (width + 2) * channels;
-            for (long i = 0; i < stride; ++i)
-                column[i] = std::abs(rows[i]) + std::abs(rows[stride + i]) + std::abs(rows[2 * stride + i]);
+            window.move_to(f.top + y);
+            for (long i = 0; i < stride; ++i) column[i] = std::abs(window.row(0)[i]) + std::abs(window.row(1)[i]) + std::abs(window.row(2)[i]);
             for (long x = 0; x < width; ++x) {
                 int16_t* in = inputs.data() + 3 * x * channels;
-                const int16_t* centre = rows.data() + stride + (x + 1) * channels;
+                const int16_t* centre = window.row(1) + (x + 1) * channels;
                 const int32_t* left = column.data() + x * channels;
                 for (long i = 0; i < channels; ++i) {
                     in[i] = centre[i];
@@ -173,49 +190,63 @@ Prediction Network::predict(const Stage& stage, const Features& f, int quality, 
             conv_1x1(stage.prior_out, inner.data(), width, sums.data());
             for (long x = 0; x < width; ++x)
                 for (long i = 0; i < d; ++i) {
-                    p.mu.row(y)[x * d + i] = saturate16(sums[x * 2 * d + i]);
+                    band.mu.row(y)[x * d + i] = saturate16(sums[x * 2 * d + i]);
                     // log2 σ in 1/64 octaves, in features; the gain makes it steps
                     const int32_t log_sigma = std::min(1 << 16, std::max(-(1 << 16), sums[x * 2 * d + d + i])) + log_gain[i];
                     const int32_t index = ((log_sigma + 4) >> 3) - kSigmaOctaveMin * kSigmaPerOctave;
-                    p.sigma.row(y)[x * d + i] = static_cast<uint8_t>(std::min(kSigmaCount - 1, std::max(0, index)));
+                    band.sigma.row(y)[x * d + i] = static_cast<uint8_t>(std::min(kSigmaCount - 1, std::max(0, index)));
                 }
         }
     });
-    return p;
+    return band;
 }
 
-void Network::inject(const Stage& stage, const Prediction& p, int quality, Features& f, int threads) const {
+void inject(const Stage& stage, const Band& band, int quality, int feature_bits, Features& f, int threads) {
     const long width = f.width, d = stage.shape.latents;
     const int32_t* step = stage.step.data() + (quality - 1) * d;
-    const int shift = kCodewordBits + kStepBits - shape_.feature_bits;
-    parallel_for(f.height, threads, 1, [&](long begin, long end, int) {
+    const int shift = kCodewordBits + kStepBits - feature_bits;
+    parallel_for(band.bottom - band.top, threads, 1, [&](long begin, long end, int) {
         std::vector<int16_t> values(width * d);
         std::vector<int32_t> sums(width * f.channels);
         for (long y = begin; y < end; ++y) {
+            const int16_t* mu = band.mu.row(y);
+            const int32_t* value = band.value.row(y);
             for (long x = 0; x < width; ++x)
                 for (long i = 0; i < d; ++i) {
                     const long at = x * d + i;
-                    const int64_t value = p.mu.row(y)[at] + ((static_cast<int64_t>(p.value.row(y)[at]) * step[i] + (1 << (shift - 1))) >> shift);
-                    values[at] = static_cast<int16_t>(std::min<int64_t>(kConvInputMax, std::max<int64_t>(-kConvInputMax, value)));
+                    const int64_t scaled = (static_cast<int64_t>(value[at]) * step[i] + (1 << (shift - 1))) >> shift;
+                    values[at] = clamp_input(mu[at] + scaled);
                 }
             conv_1x1(stage.inject, values.data(), width, sums.data());
-            kernels().add(f.row(y), sums.data(), f.row(y), width * f.channels);
+            int16_t* row = f.row(band.top + y);
+            kernels().add(row, sums.data(), row, width * f.channels);
         }
     });
 }
 
-// Runs the stages coarse to fine; code(stage, f, prediction) fills in prediction.value.
+}  // namespace
+
+// Runs the stages coarse to fine, each a row of tiles at a time; code(stage, rows of f, row of tiles, band) fills in
+// band.value. An encoder has no use for the features after the last codes.
 template <class Code>
-Features Network::synthesise(long height, long width, int quality, int threads, const Code& code) const {
-    const long multiple = shape_.multiple();
+Features Network::synthesise(const Tiling& tiling, int quality, int threads, bool to_the_end, const Code& code) const {
     int level = static_cast<int>(shape_.channels.size()) - 1;
-    Features f((height + multiple - 1) / multiple, (width + multiple - 1) / multiple, shape_.channels[level]);
+    Features f(tiling.height() / shape_.multiple(), tiling.width() / shape_.multiple(), shape_.channels[level]);
     for (const Stage& stage : stages_) {
+        const bool goes_on = to_the_end || &stage != &stages_.back();
         for (; level > stage.shape.level; --level) f = upsample(up_[level - 1], f, threads);
-        Prediction p = predict(stage, f, quality, threads);
-        code(stage, f, p);
-        inject(stage, p, quality, f, threads);
-        for (const Block& b : stage.refine) f = residual_block(b, f, quality, threads);
+        std::vector<int16_t> above;
+        for (long row = 0; row < tiling.rows(); ++row) {
+            const Rectangle tile = tiling.at(row, 0, level);
+            const Rows rows{f, tile.top, tile.bottom, std::move(above)};
+            Band band = predict(stage, rows, quality, threads);
+            code(stage, rows, row, band);
+            if (!goes_on) continue;
+            above = std::vector<int16_t>(f.row(tile.bottom - 1), f.row(tile.bottom - 1) + f.width * f.channels);
+            inject(stage, band, quality, shape_.feature_bits, f, threads);
+        }
+        if (goes_on)
+            for (const Block& b : stage.refine) residual_block(b, f, quality, threads);
     }
     return f;
 }
@@ -224,28 +255,27 @@ Encoded Network::encode(const uint8_t* pixels, long height, long width, int qual
     const Tiling tiling(height, width, tile_log2, shape_.multiple());
     std::vector<Features> e = analyse(pixels, height, width, quality, threads);
     Encoded result;
+    result.bits.assign(stages_.size(), 0);
     std::vector<RansEncoder> coders;
     auto finish_stream = [&] {
-        if (coders.empty()) return;
         result.streams.emplace_back(coders.size());
         parallel_for(coders.size(), threads, 1, [&](long begin, long end, int) {
             for (long t = begin; t < end; ++t) result.streams.back()[t] = coders[t].finish();
         });
+        coders.clear();
     };
-    synthesise(height, width, quality, threads, [&](const Stage& stage, const Features& f, Prediction& p) {
-        if (static_cast<int>(result.streams.size()) + !coders.empty() <= stage.shape.stream) {
-            finish_stream();
-            coders.assign(tiling.count(), RansEncoder(kLanes));
-        }
+    synthesise(tiling, quality, threads, false, [&](const Stage& stage, const Rows& f, long row, Band& band) {
+        if (!coders.empty() && static_cast<int>(result.streams.size()) < stage.shape.stream) finish_stream();
+        if (coders.empty()) coders.assign(tiling.count(), RansEncoder(kLanes));
+        for (size_t level = stage.shape.level + 1; level < e.size(); ++level) e[level] = {};  // no stage asks for it again
         const Map<int32_t> z = latents(stage, f, e[stage.shape.level], threads);
-        std::vector<double> bits(tiling.count());
-        parallel_for(tiling.count(), threads, 1, [&](long begin, long end, int) {
-            for (long t = begin; t < end; ++t)
-                bits[t] = encode_tile(stage, z, quality, shape_.feature_bits, beta, tiling.at(t, stage.shape.level), p, coders[t]);
+        std::vector<double> bits(tiling.columns());
+        parallel_for(tiling.columns(), threads, 1, [&](long begin, long end, int) {
+            for (long c = begin; c < end; ++c)
+                bits[c] = encode_tile(stage, z, quality, shape_.feature_bits, beta, tiling.at(row, c, stage.shape.level), band,
+                                      coders[row * tiling.columns() + c]);
         });
-        double total = 0;
-        for (double b : bits) total += b;
-        result.bits.push_back(total);
+        for (double b : bits) result.bits[&stage - stages_.data()] += b;
     });
     finish_stream();
     return result;
@@ -262,15 +292,15 @@ void Network::decode(const std::vector<std::vector<std::string>>& streams, long 
     auto finish_stream = [&] {
         for (const RansDecoder& c : coders) c.finish();
     };
-    const Features f = synthesise(height, width, quality, threads, [&](const Stage& stage, const Features&, Prediction& p) {
+    const Features f = synthesise(tiling, quality, threads, true, [&](const Stage& stage, const Rows&, long row, Band& band) {
         if (stream != stage.shape.stream) {
             finish_stream();
             coders.clear();
             stream = stage.shape.stream;
             for (const std::string& s : streams[stream]) coders.emplace_back(reinterpret_cast<const uint8_t*>(s.data()), s.size(), kLanes);
         }
-        parallel_for(tiling.count(), threads, 1, [&](long begin, long end, int) {
-            for (long t = begin; t < end; ++t) decode_tile(stage, tiling.at(t, stage.shape.level), p, coders[t]);
+        parallel_for(tiling.columns(), threads, 1, [&](long begin, long end, int) {
+            for (long c = begin; c < end; ++c) decode_tile(stage, tiling.at(row, c, stage.shape.level), band, coders[row * tiling.columns() + c]);
         });
     });
     finish_stream();

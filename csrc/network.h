@@ -90,7 +90,7 @@ struct Encoded {
     std::vector<double> bits;                       // [stage] what the prior predicts
 };
 
-struct Prediction;  // see coder.h
+class Tiling;  // see coder.h
 
 class Network {
 public:
@@ -108,11 +108,8 @@ public:
 
 private:
     std::vector<Features> analyse(const uint8_t* pixels, long height, long width, int quality, int threads) const;
-    Map<int32_t> latents(const Stage& stage, const Features& f, const Features& e, int threads) const;
-    Prediction predict(const Stage& stage, const Features& f, int quality, int threads) const;
-    void inject(const Stage& stage, const Prediction& p, int quality, Features& f, int threads) const;
     template <class Code>
-    Features synthesise(long height, long width, int quality, int threads, const Code& code) const;
+    Features synthesise(const Tiling& tiling, int quality, int threads, bool to_the_end, const Code& code) const;
 
     NetworkShape shape_;
     Conv stem_, out_;
