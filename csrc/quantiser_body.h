@@ -26,6 +26,13 @@ inline int sigma_index(float sigma) {  // the nearest of the prior's σ, which m
     return static_cast<int>(std::lround(std::log2(sigma) * kSigmaPerOctave)) - kSigmaOctaveMin * kSigmaPerOctave;
 }
 
+// The coarsest digit that can be other than zero.
+inline int top_digit(const GroupQuantiser& q, int sigma_at) {
+    int digit = q.digits - 1;
+    while (digit > 0 && q.coarse_prefix[std::min(kSigmaCount - 1, std::max(0, sigma_at - 2 * kSigmaPerOctave * digit))] == 1) --digit;
+    return digit;
+}
+
 // The prior of one digit, and where the search stands in it.
 struct DigitPrior {
     int count;                        // possible codewords; where it is 1, nothing is coded
@@ -49,21 +56,24 @@ inline void digit_prior(const GroupQuantiser& q, int digit, float scale, const f
     prior.codebook = digit ? q.coarse : q.fine;
     prior.log_weight = digit ? nullptr : q.log_weight[moved];
     prior.left_norm = 0;
+    const float unit = 1 / scale;  // exact: a power of 4
     for (int i = 0; i < kGroup; ++i) {
-        const float s = sigma[i] / scale;
+        const float s = sigma[i] * unit;
         prior.variance[i] = s * s + (digit ? q.coarse_variance : q.fine_variance);
-        prior.offset[i] = value[i] / scale;
-        prior.left[i] = residual[i] / scale - prior.offset[i];
+        prior.offset[i] = value[i] * unit;
+        prior.left[i] = residual[i] * unit - prior.offset[i];
         prior.left_norm += prior.left[i] * prior.left[i];
     }
     if (digit == 0 && prior.left_norm > kSureZero) prior.count = std::max(prior.count, q.surprise);
     if (prior.count == 1) return;
+    float factor[kGroup];
+    for (int i = 0; i < kGroup; ++i) factor[i] = 0.5f / prior.variance[i];
     f32x8 lowest = splat(std::numeric_limits<float>::infinity());
     for (int k = 0; k < prior.count; k += 8) {
         f32x8 energy = prior.log_weight ? -load<f32x8>(prior.log_weight + k) : splat(0.0f);
         for (int i = 0; i < kGroup; ++i) {
             const f32x8 t = load<f32x8>(prior.codebook + i * q.codewords + k) + splat(prior.offset[i]);
-            energy += t * t * splat(0.5f / prior.variance[i]);
+            energy += t * t * splat(factor[i]);
         }
         store(prior.energy + k, energy);
         lowest = energy < lowest ? energy : lowest;
@@ -96,7 +106,7 @@ Quantised quantise(const GroupQuantiser& q, const float* residual, const float* 
     Path beam[kBeam];
     int paths = 1;
     DigitPrior prior;
-    for (int digit = q.digits - 1; digit > 0; --digit) {
+    for (int digit = top_digit(q, sigma_at); digit > 0; --digit) {
         const int position = q.digits - 1 - digit;
         const float scale = static_cast<float>(1 << 2 * digit);
         Path found[kBeam];  // cheapest first
@@ -173,7 +183,7 @@ void quantise_gradient(const GroupQuantiser& q, const float* residual, const flo
     float value[kGroup] = {};
     bool moved = false;
     float soft[kMaxCodewords], mass[kMaxCodewords];
-    for (int digit = q.digits - 1; digit >= 0; --digit) {
+    for (int digit = top_digit(q, sigma_at); digit >= 0; --digit) {
         const int k0 = chosen.code[q.digits - 1 - digit];
         const float scale = static_cast<float>(1 << 2 * digit);
         digit_prior(q, digit, scale, residual, value, moved, sigma, sigma_at, prior);
