@@ -13,6 +13,9 @@ from .container import MAX_PIXELS
 from .errors import FileError, PictureError
 
 
+ORIENTATION = 0x0112  # EXIF's tag
+
+
 @dataclass(frozen=True)
 class Picture:
     """pixels: uint8 (H, W, 3) or (H, W); alpha: uint8 (H, W) or None; metadata: ICC, EXIF and XMP bytes by name."""
@@ -51,9 +54,9 @@ class Picture:
             image.load()
         except (OSError, SyntaxError, ValueError) as error:
             raise PictureError(f"the picture is damaged ({error})") from error
-        info = image.info
-        image = ImageOps.exif_transpose(image)
-        exif = image.getexif()
+        if image.getexif().get(ORIENTATION, 1) != 1:
+            image = ImageOps.exif_transpose(image)  # a copy, whose EXIF and XMP no longer ask for it
+        info, exif = image.info, image.getexif()
         candidates = {"icc": info.get("icc_profile"), "exif": exif.tobytes() if exif else None, "xmp": info.get("xmp")}
         metadata = {name: bytes(value) for name, value in candidates.items() if isinstance(value, bytes) and value}
         if image.mode.startswith("I"):  # 16 bits, in some byte order; mode I holds them in 32
@@ -73,7 +76,7 @@ class Picture:
             return cls(np.asarray(image.convert("L")), None, metadata)
         if image.mode == "CMYK":
             metadata.pop("icc", None)  # the profile describes inks, not what they are converted to
-        return cls(np.asarray(image.convert("RGB")), None, metadata)
+        return cls(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), None, metadata)
 
     @classmethod
     def load(cls, file: Path | BinaryIO) -> "Picture":
