@@ -46,7 +46,11 @@ def main() -> None:
     rows /= PICTURES
     fixed_bpp, fixed_psnr, float_bpp, float_psnr = rows.T.tolist()
     cost = bjontegaard.bd_rate(float_bpp, float_psnr, fixed_bpp, fixed_psnr, method="pchip")
-    result = {"qualities": QUALITIES, "fixed": {"bpp": fixed_bpp, "psnr": fixed_psnr}, "float": {"bpp": float_bpp, "psnr": float_psnr}}
+    result = {
+        "qualities": QUALITIES,
+        "fixed": {"bpp": fixed_bpp, "psnr": fixed_psnr},
+        "float": {"bpp": float_bpp, "psnr": float_psnr},
+    }
     result["bd_rate_of_fixed_point"] = float(cost)
     folder = Path(__file__).parent / "results"
     folder.mkdir(exist_ok=True)

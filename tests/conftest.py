@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from aecodec import _core
 from PIL import Image
+
+from aecodec import _core
 
 PHOTO = Path(__file__).parent.parent / "examples" / "parrots.png"
 

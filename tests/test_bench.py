@@ -4,9 +4,10 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from aecodec.bench.measure import measure, ms_ssim, psnr
 from aecodec.bench.summary import Curve, bd_rate
-from PIL import Image
 
 
 def curve(bpp, psnr):

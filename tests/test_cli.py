@@ -6,8 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import psnr
 from PIL import Image
+
+from conftest import psnr
 
 
 def run(*arguments, **options) -> subprocess.CompletedProcess:

@@ -1,13 +1,14 @@
 import io
 
-import aecodec
 import numpy as np
 import pytest
+from PIL import Image
+
+import aecodec
 from aecodec import _core, codec, container
 from aecodec.model import shipped
 from aecodec.picture import Picture
 from conftest import PHOTO, psnr
-from PIL import Image
 
 
 def test_a_photograph_survives(photo):

@@ -1,10 +1,11 @@
-import aecodec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import aecodec
 from aecodec import container
 from aecodec.container import Contents, Header
 from aecodec.errors import FileError
-from hypothesis import given
-from hypothesis import strategies as st
 
 STREAMS = 3
 headers = st.builds(

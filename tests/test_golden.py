@@ -4,8 +4,9 @@ import hashlib
 import json
 from pathlib import Path
 
-import aecodec
 import pytest
+
+import aecodec
 
 FOLDER = Path(__file__).parent / "golden"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())

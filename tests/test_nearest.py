@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from aecodec import _core
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from aecodec import _core
 
 ROOT = Path(__file__).parent.parent
 

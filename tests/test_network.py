@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from aecodec import _core
 from aecodec.model import Model, shipped
 from aecodec.train import export

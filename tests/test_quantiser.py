@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from aecodec import _core
 from aecodec.train import codebook as cb
 from aecodec.train.lattice import UNIT_CELL, voronoi_code
@@ -111,3 +112,19 @@ def test_a_price_on_bits_saves_bits(book):
     plain, priced = (_core.quantise(*arrays, 3, beta) for beta in (0.0, 0.12))
     assert priced[2].sum() < 0.97 * plain[2].sum()
     assert ((arrays[0] - plain[1]) ** 2).sum() < ((arrays[0] - priced[1]) ** 2).sum()
+
+
+def test_torch_path_for_other_devices_is_the_same(book):
+    """With one digit there is no beam: codes, values, bits and gradients agree."""
+    sources = latents()
+    results = []
+    for native in (True, False):
+        leaves = [t.clone().requires_grad_() for t in sources] + [book.fine, book.log_weight]
+        tables = book.tables()
+        if native:
+            value, bits, code = cb.Quantise.apply(*leaves[:3], *tables, 1, cb.BETA)
+        else:
+            value, bits, code = cb.quantise_torch(*leaves[:3], tables, 1, cb.BETA)
+        results.append([code.long(), value, bits, *torch.autograd.grad((value * sources[0]).sum() + bits.sum(), leaves)])
+    for a, b in zip(*results, strict=True):
+        assert (a - b).abs().max() <= 0.03 * b.abs().max()

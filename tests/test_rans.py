@@ -1,9 +1,10 @@
 import constriction
 import numpy as np
 import pytest
-from aecodec import _core
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from aecodec import _core
 
 
 def random_tables(rng, tables, k):

@@ -8,12 +8,13 @@ import time
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from aecodec.model import Model, shipped
 from aecodec.train import checkpoint
 from aecodec.train.data import Crops, is_validation, split
 from aecodec.train.loop import CHECKPOINT, Run, Settings
 from aecodec.train.network import Shape, StageShape
-from PIL import Image
 
 TINY = Shape(
     channels=(32, 32),
@@ -53,7 +54,9 @@ def test_crops_depend_on_the_seeds_alone(pictures):
 
 
 def test_both_phases_learn(pictures, tmp_path):
-    run = Run(pictures, tmp_path, Settings(batch=2, crop=64, minutes=60, warmup=10, learning_rate=3e-4, validation_pictures=3), TINY)
+    run = Run(
+        pictures, tmp_path, Settings(batch=2, crop=64, minutes=60, warmup=10, learning_rate=3e-4, validation_pictures=3), TINY
+    )
     run.start()
     run.crops.start(0)
     first = run.validate()["validation_loss"]

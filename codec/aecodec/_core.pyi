@@ -45,8 +45,10 @@ def rans_decode(data: bytes, table: UInt16, frequencies: UInt16, lanes: int = 2)
     """The inverse of `rans_encode`, for len(table) symbols. Raises CorruptStream."""
 
 def frequencies(exponents: NDArray[np.int32]) -> UInt16:
-    """The prior's frequencies for 8, 16, ... 256 exponents -log2 of the masses, at least 0, with 16 fractional bits: each at least 1, in
-    all 2^16. Raises ValueError on others."""
+    """The prior's frequencies for 8, 16, ... 256 exponents -log2 of the masses, at least 0, with 16 fractional bits.
+
+    Each is at least 1, and all together 2^16. Raises ValueError on other exponents.
+    """
 
 def quantise(
     residual: Float,

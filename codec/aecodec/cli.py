@@ -117,6 +117,7 @@ def info(source: Path, as_json: bool) -> None:
 @click.option("--batch", type=click.IntRange(1), help="Crops a step.  [default: 4]")
 @click.option("--crop", type=click.IntRange(64), help="Pixels on a side of a crop, a multiple of 64.  [default: 256]")
 @click.option("--seed", type=int, help="Of the initial weights, the crops and the noise.  [default: 0]")
+@click.option("--device", help="Of torch.  [default: cuda where there is one, else cpu]")
 def train(data: Path, out: Path | None, resume: Path | None, weights: Path | None, export: Path | None, **settings) -> None:
     """Train the network on a folder of pictures, and export the model."""
     if resume is None and out is None:

@@ -12,7 +12,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .container import MAX_PIXELS
 from .errors import FileError, PictureError
 
-
 ORIENTATION = 0x0112  # EXIF's tag
 
 

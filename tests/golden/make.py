@@ -7,9 +7,10 @@ import hashlib
 import json
 from pathlib import Path
 
-import aecodec
 import numpy as np
 from PIL import Image
+
+import aecodec
 
 HERE = Path(__file__).parent
 

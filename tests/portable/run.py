@@ -70,7 +70,9 @@ def build(compiler: str, flags: list[str], simd: str, folder: Path) -> Path:
         subprocess.run([compiler, *options, "-c", ROOT / "csrc" / f"kernels_{simd}.cpp", "-o", object_file], check=True)
         extra = [f"-DAEC_HAVE_{simd.upper()}", object_file]
     link = [f for f in FLAGS if f != "-static" or not any("sanitize" in g for g in flags)]
-    subprocess.run([compiler, *link, *flags, *extra, ROOT / "tests" / "portable" / "decode.cpp", *sources, "-o", program], check=True)
+    subprocess.run(
+        [compiler, *link, *flags, *extra, ROOT / "tests" / "portable" / "decode.cpp", *sources, "-o", program], check=True
+    )
     return program
 
 

@@ -17,10 +17,10 @@ def save(path: Path, tensors: dict[str, dict[str, Tensor]], counters: dict) -> N
     os.replace(temporary, path)
 
 
-def load(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict]:
-    """-> groups of named tensors, and the counters."""
+def load(path: Path, device: str = "cpu") -> tuple[dict[str, dict[str, Tensor]], dict]:
+    """-> groups of named tensors, on the device, and the counters."""
     groups: dict[str, dict[str, Tensor]] = {}
-    with safe_open(path, "pt") as f:
+    with safe_open(path, "pt", device=device) as f:
         counters = json.loads(f.metadata()["counters"])
         for key in f.keys():
             group, name = key.split("/", 1)

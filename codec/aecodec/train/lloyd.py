@@ -24,15 +24,17 @@ def fit(net: Network, codebook: Codebook, x: Tensor, quality: Tensor) -> None:
     def capture(z: Tensor, mu: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
         residual, spread = (t.permute(0, 2, 3, 1).reshape(-1, t.shape[1] // GROUP, GROUP) for t in (z - mu, sigma))
         keep = torch.randperm(len(residual))[:VECTORS]
-        samples[index] = residual[keep].contiguous(), spread[keep].contiguous()
+        samples[index] = residual[keep].contiguous().cpu(), spread[keep].contiguous().cpu()
         return codebook.quantise(z, mu, sigma, index)
 
     net(x, quality, capture)
+    device = x.device
+    codebook.cpu()  # the search runs there
     for index, (residual, sigma) in samples.items():
         for _ in range(ITERATIONS):
             iterate(codebook.stages[index], residual, sigma)
         sort(codebook.stages[index])
-    codebook.project()
+    codebook.to(device).project()
 
 
 def iterate(book: StageCodebook, residual: Tensor, sigma: Tensor) -> None:

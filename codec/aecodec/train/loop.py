@@ -47,6 +47,7 @@ class Settings:
     checkpoint_minutes: float = 3.0
     validation_minutes: float = 15.0
     seed: int = 0
+    device: str = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def losses(x: Tensor, y: Tensor, bits: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -70,9 +71,9 @@ def validate(net: Network, quantise: Quantise, paths: list[Path]) -> dict:
     for path in paths:
         x = torch.from_numpy(load(path).copy()).permute(2, 0, 1)[None].float()
         h, w = (s // net.shape.multiple * net.shape.multiple for s in x.shape[2:])
-        x = x[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
+        x = x[:, :, :h, :w].contiguous(memory_format=torch.channels_last).to(net.stem.weight.device)
         for quality in VALIDATION_QUALITIES:
-            q = torch.tensor([quality])
+            q = torch.tensor([quality], device=x.device)
             y, bits = net(x, q, quantise)
             loss, bpp, mse = losses(x, y.clamp(0, 255).round(), bits, q)
             rows.append([loss.item(), bpp.item(), psnr(mse).item()])
@@ -93,8 +94,9 @@ class Run:
         self.train_paths, validation = split(data)
         self.validation_paths = validation[:: max(1, len(validation) // settings.validation_pictures)]
         self.crops = Crops(self.train_paths, settings.batch, settings.crop, settings.seed)
-        self.net = Network(shape).to(memory_format=torch.channels_last)
-        self.codebook = Codebook(shape)
+        torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it
+        self.net = Network(shape).to(settings.device, memory_format=torch.channels_last)
+        self.codebook = Codebook(shape).to(settings.device)
         self.model = nn.ModuleDict({"net": self.net, "codebook": self.codebook})
         self.average = copy.deepcopy(self.model)
         self.adam = torch.optim.Adam(self.model.parameters(), settings.learning_rate, betas=(0.9, 0.98), fused=True)
@@ -102,7 +104,7 @@ class Run:
         self.history: list[dict] = []  # how the run came here: a command, its commit, and the pixels seen before it
 
     def start(self) -> None:
-        initialise(self.net, self.crops.sample(32, INITIAL))
+        initialise(self.net, self.crops.sample(32, INITIAL).to(self.settings.device))
         self.average.load_state_dict(self.model.state_dict())
 
     def start_from(self, model: Model) -> None:
@@ -122,7 +124,7 @@ class Run:
         checkpoint.save(self.out / CHECKPOINT, groups, counters)
 
     def resume(self, path: Path) -> None:
-        groups, counters = checkpoint.load(path)
+        groups, counters = checkpoint.load(path, self.settings.device)
         self.model.load_state_dict(groups["model"])
         self.average.load_state_dict(groups["average"])
         state, moments = self.adam.state_dict(), groups["adam"]
@@ -133,11 +135,15 @@ class Run:
         for k in COUNTERS:
             setattr(self, k, counters[k])
 
+    def qualities(self, count: int) -> Tensor:
+        """(count,) drawn evenly from the whole range, on the device."""
+        return (QUALITY_MIN + torch.rand(count) * (QUALITY_MAX - QUALITY_MIN)).to(self.settings.device)
+
     def enter_codebook_phase(self) -> None:
         """Fits the codebooks to the network as it stands."""
         count = 4 * self.settings.batch
-        quality = QUALITY_MIN + torch.rand(count) * (QUALITY_MAX - QUALITY_MIN)
-        lloyd.fit(self.net, self.codebook, self.crops.sample(count, INITIAL, 1), quality)
+        crops = self.crops.sample(count, INITIAL, 1).to(self.settings.device)
+        lloyd.fit(self.net, self.codebook, crops, self.qualities(count))
         self.average["codebook"].load_state_dict(self.codebook.state_dict())
         self.phase = "codebook"
 
@@ -148,8 +154,8 @@ class Run:
 
     def train_step(self) -> tuple[float, float, float]:
         """One step on one batch; -> loss, bits per pixel, PSNR."""
-        x, s = next(self.crops), self.settings
-        quality = QUALITY_MIN + torch.rand(s.batch) * (QUALITY_MAX - QUALITY_MIN)
+        s = self.settings
+        x, quality = next(self.crops).to(s.device), self.qualities(s.batch)
         y, bits = self.net(x, quality, quantise_scalar if self.phase == "scalar" else self.codebook.quantise)
         loss, bpp, mse = losses(x, y, bits, quality)
         self.adam.param_groups[0]["lr"] = self.learning_rate()
@@ -168,7 +174,8 @@ class Run:
         """Writes the averaged weights as a model, with the record of how they came to be."""
         record = {"history": self.history, "pixels": self.pixels, "steps": self.step, "minutes": round(self.seconds / 60, 1)}
         record |= {"pictures": len(self.train_paths), "settings": asdict(self.settings), **self.validate()}
-        export(self.average["net"], self.average["codebook"], path, record)
+        average = copy.deepcopy(self.average).cpu()
+        export(average["net"], average["codebook"], path, record)
 
     def validate(self) -> dict:
         net, codebook = self.average["net"], self.average["codebook"]

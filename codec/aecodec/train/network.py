@@ -197,18 +197,18 @@ def initialise(net: Network, x: Tensor) -> None:
     channels = net.shape.channels
     for layer in (net.stem, net.out, *net.down, *net.up):
         zero_(layer)
-    basis = dct_basis(channels[0])
+    basis = dct_basis(channels[0]).to(x.device)
     h = F.conv2d(F.pixel_unshuffle((x - 128) / PIXEL_UNIT, BLOCK), basis[:, :, None, None])
     spread = [h.std((0, 2, 3)) + 0.02]
     net.stem.weight.copy_((basis / spread[0][:, None])[:, :, None, None])
     net.out.weight.copy_((basis * spread[0][:, None]).T[:, :, None, None])
     for i, (down, up) in enumerate(zip(net.down, net.up, strict=True)):
-        weight = haar_down(channels[i], channels[i + 1])
+        weight = haar_down(channels[i], channels[i + 1]).to(x.device)
         h = F.conv2d(h, weight, stride=2)
         spread.append(h.std((0, 2, 3)) + 0.02)
         fine, coarse = spread[i], spread[i + 1]
         down.weight.copy_(weight * fine[None, :, None, None] / coarse[:, None, None, None])
-        weight = haar_up(channels[i + 1], channels[i])
+        weight = haar_up(channels[i + 1], channels[i]).to(x.device)
         up.weight.copy_(weight * coarse[None, :, None, None] / fine.repeat_interleave(4)[:, None, None, None])
 
     # The step Δ = sqrt(26/λ), on 0..255, is the optimum of bits + λ·MSE for an orthonormal coefficient at high rate.
@@ -224,5 +224,5 @@ def initialise(net: Network, x: Tensor) -> None:
         stage.prior[2].bias[stage.select.out_channels :] = torch.log(0.5 * (z / gain).std((0, 2, 3)) + 1e-3)
         return torch.round(z - mu), z.new_zeros(len(z))
 
-    middle_quality = torch.full((len(x),), 0.5 * (QUALITY_MIN + QUALITY_MAX))
+    middle_quality = torch.full((len(x),), 0.5 * (QUALITY_MIN + QUALITY_MAX), device=x.device)
     net(x, middle_quality, measure)
