@@ -45,18 +45,18 @@ class StageCodebook(nn.Module):
 
 
 class Quantise(torch.autograd.Function):
-    """(z, μ, σ) (N, G, 4) in steps -> the coded residual (N, G, 4) and its bits (N, G), and the codes (N, G, digits).
+    """(hard, soft, σ) (N, G, 4) in steps, see `network.Quantise` -> the coded residual (N, G, 4), its bits (N, G), and the
+    codes (N, G, digits).
 
-    Gradients: the distortion's goes straight through to z; μ gets what remains of it when the residual's value is taken
-    for its expectation under a soft assignment, so that a mean whose residual is coded as zero still learns from the
-    picture; the rate's is that of its expectation (Agustsson et al., NIPS 2017).
+    Gradients: the distortion's goes straight through to the hard residual; the soft residual takes that of the value's
+    expectation under a soft assignment (Agustsson et al., NIPS 2017); both take that of the expected bits.
     """
 
     @staticmethod
-    def forward(ctx, z, mu, sigma, fine, coarse, log_weight, variance, digits, beta):
+    def forward(ctx, hard, soft, sigma, fine, coarse, log_weight, variance, digits, beta):
         tables = [t.contiguous() for t in (fine, coarse, log_weight, variance)]
         ctx.tables, ctx.digits, ctx.beta = tables, digits, beta
-        residual = (z - mu).contiguous()
+        residual = hard.contiguous()
         arrays = [t.detach().numpy() for t in (residual, sigma.contiguous(), *tables)]
         code, value, bits = map(torch.from_numpy, _core.quantise(*arrays, digits, beta))
         ctx.save_for_backward(residual, sigma, code)
@@ -70,7 +70,7 @@ class Quantise(torch.autograd.Function):
         rest = [t.contiguous().numpy() for t in (code, grad_value, grad_bits)]
         gradients = _core.quantise_gradient(*arrays, ctx.digits, ctx.beta, *rest)
         rate, soft, sigma_, fine, log_weight, variance = map(torch.from_numpy, gradients)
-        return grad_value + rate, -soft - rate, sigma_, fine, None, log_weight, variance, None, None
+        return grad_value + rate, soft + rate, sigma_, fine, None, log_weight, variance, None, None
 
 
 class Tables(NamedTuple):
@@ -116,12 +116,13 @@ def reference(residual: Tensor, sigma: Tensor, tables: Tables, digits: int, beta
     return torch.stack(codes, 2), value, bits, soft_value, soft_bits
 
 
-def quantise_torch(z: Tensor, mu: Tensor, sigma: Tensor, tables: Tables, digits: int, beta: float):
+def quantise_torch(hard: Tensor, soft: Tensor, sigma: Tensor, tables: Tables, digits: int, beta: float):
     """What `Quantise` does, in torch, with a greedy search: for devices other than the CPU."""
-    code, value, bits, _, soft_bits = reference(z - mu, sigma, tables, digits, beta)
+    both = hard + soft - soft.detach()
+    code, value, bits, _, soft_bits = reference(both, sigma, tables, digits, beta)
     still = Tables(*(t.detach() for t in tables))
-    soft_value = reference(z.detach() - mu, sigma.detach(), still, digits, beta, code)[3]
-    value = value + (z - z.detach()) + (soft_value - soft_value.detach())
+    soft_value = reference(soft, sigma.detach(), still, digits, beta, code)[3]
+    value = value + (hard - hard.detach()) + (soft_value - soft_value.detach())
     return value, soft_bits + (bits - soft_bits).detach(), code
 
 
@@ -137,12 +138,12 @@ class Codebook(nn.Module):
         for stage in self.stages:
             stage.project()
 
-    def quantise(self, z: Tensor, mu: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
-        """z, mu, sigma (B, D, h, w) in steps -> the coded z - mu and the bits (B,)."""
-        book, (b, d, h, w) = self.stages[index], z.shape
-        grouped = [t.permute(0, 2, 3, 1).reshape(b * h * w, d // GROUP, GROUP) for t in (z, mu, sigma)]
+    def quantise(self, hard: Tensor, soft: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
+        """See `network.Quantise`."""
+        book, (b, d, h, w) = self.stages[index], hard.shape
+        grouped = [t.permute(0, 2, 3, 1).reshape(b * h * w, d // GROUP, GROUP) for t in (hard, soft, sigma)]
         tables = book.tables()
-        if z.device.type == "cpu":
+        if hard.device.type == "cpu":
             value, bits, code = Quantise.apply(*grouped, *tables, book.digits, BETA)
         else:
             value, bits, code = quantise_torch(*grouped, tables, book.digits, BETA)

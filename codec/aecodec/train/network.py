@@ -96,7 +96,10 @@ class Block(nn.Module):
         return x + self.mix(F.leaky_relu(torch.addcmul(shift, self.spatial(x), 1 + scale), LEAK))
 
 
-# (z, μ, σ) in quantiser steps, (B, D, h, w) each, and the stage's index -> (the coded z - μ, bits (B,))
+# (hard, soft, σ) in quantiser steps, (B, D, h, w) each, and the stage's index -> (the coded residual, bits (B,)).
+# hard and soft are both the residual z - μ. The hard one leads to the posterior, and takes the distortion's gradient
+# straight through; the soft one leads to the prior's μ and to the gain, and takes what truly changes with them: where a
+# residual is coded as zero, the picture depends on μ and not on the step.
 Quantise = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor]]
 
 
@@ -130,7 +133,8 @@ class Stage(nn.Module):
     def forward(self, f: Tensor, e: Tensor, q: Tensor, quantise: Quantise) -> tuple[Tensor, Tensor]:
         z, (mu, log_sigma), gain = self.latents(f, e), self.predict(f), self.gain(q)
         sigma = (log_sigma + gain.log()).clamp(LOG_SIGMA_MIN, LOG_SIGMA_MAX).exp()
-        residual, bits = quantise(z * gain, mu * gain, sigma, self.index)
+        hard, soft = (z - mu.detach()) * gain.detach(), (z.detach() - mu) * gain
+        residual, bits = quantise(hard, soft, sigma, self.index)
         return f + self.inject(mu + residual / gain), bits
 
 
@@ -218,11 +222,11 @@ def initialise(net: Network, x: Tensor) -> None:
         stage.log_gain.weight[:, 1] = 0.5 * half
         stage.log_gain.bias.copy_(torch.log(unit * PIXEL_UNIT / math.sqrt(26)) + 0.5 * middle)
 
-    def measure(z: Tensor, mu: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
+    def measure(hard: Tensor, soft: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
         stage = net.stages[index]
         gain = stage.gain(quality_features(middle_quality))
-        stage.prior[2].bias[stage.select.out_channels :] = torch.log(0.5 * (z / gain).std((0, 2, 3)) + 1e-3)
-        return torch.round(z - mu), z.new_zeros(len(z))
+        stage.prior[2].bias[stage.select.out_channels :] = torch.log(0.5 * (hard / gain).std((0, 2, 3)) + 1e-3)
+        return torch.round(hard), hard.new_zeros(len(hard))
 
     middle_quality = torch.full((len(x),), 0.5 * (QUALITY_MIN + QUALITY_MAX), device=x.device)
     net(x, middle_quality, measure)
