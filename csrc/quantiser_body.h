@@ -173,25 +173,26 @@ Quantised quantise(const GroupQuantiser& q, const float* residual, const float* 
     return best.q;
 }
 
-// The rate's gradient is that of its expectation under the soft assignment
+// With respect to σ and the tables, the gradients are those of the chosen codes' bits and value. With respect to the
+// residual, which the codes are piecewise constant in, they are those of the expectations under the soft assignment
 //     soft_k ∝ exp(-(|left - c_k|² + beta · bits_k) / temperature)
-// of what the coarser digits leave, along the path that was chosen; the assignment's own bits are taken as constants.
+// of what the coarser digits leave, along the path that was chosen; the bits in it are taken as constants.
 void quantise_gradient(const GroupQuantiser& q, const float* residual, const float* sigma, float beta, const Quantised& chosen,
                        const float* grad_value, float grad_bits, const GroupGradient& out) {
     const int sigma_at = sigma_index(std::max(std::max(sigma[0], sigma[1]), std::max(sigma[2], sigma[3])));
     DigitPrior prior;
     float value[kGroup] = {};
     bool moved = false;
-    float soft[kMaxCodewords], mass[kMaxCodewords];
+    float soft[kMaxCodewords];
     for (int digit = top_digit(q, sigma_at); digit >= 0; --digit) {
         const int k0 = chosen.code[q.digits - 1 - digit];
         const float scale = static_cast<float>(1 << 2 * digit);
         digit_prior(q, digit, scale, residual, value, moved, sigma, sigma_at, prior);
         if (prior.count > 1) {
-            const float rate = beta / (scale * scale);
+            const float rate = beta / (scale * scale) / kLn2;
             f32x8 lowest = splat(std::numeric_limits<float>::infinity());
             for (int k = 0; k < prior.count; k += 8) {
-                f32x8 c = (load<f32x8>(prior.energy + k) + splat(prior.log_total)) * splat(rate / kLn2);
+                f32x8 c = (load<f32x8>(prior.energy + k) + splat(prior.log_total)) * splat(rate);
                 for (int i = 0; i < kGroup; ++i) {
                     const f32x8 e = splat(prior.left[i]) - load<f32x8>(prior.codebook + i * q.codewords + k);
                     c += e * e;
@@ -201,63 +202,55 @@ void quantise_gradient(const GroupQuantiser& q, const float* residual, const flo
             }
             float low = lowest[0];
             for (int i = 1; i < 8; ++i) low = std::min(low, lowest[i]);
-            f32x8 total = splat(0.0f);
-            for (int k = 0; k < prior.count; k += 8) {
-                const f32x8 m = exp_negative((splat(low) - load<f32x8>(soft + k)) * splat(1 / kTemperature));
-                store(soft + k, m);
-                total += m;
-            }
-            const f32x8 normalise = splat(1 / sum(total));
 
-            // Expectations under the soft assignment: of the bits b, of c, of b·c, of h·c with h = grad_value·c,
-            // and of t² under the assignment less that under the prior.
-            f32x8 mean_b = splat(0.0f), mean_h = splat(0.0f);
-            f32x8 mean_c[kGroup] = {}, mean_bc[kGroup] = {}, mean_hc[kGroup] = {}, excess[kGroup] = {};
+            // Sums under the soft assignment, not yet normalised: of 1, of the bits b, of h = grad_value·c, of c, b·c and
+            // h·c; and the prior's mean of t².
+            f32x8 total = splat(0.0f), sum_b = splat(0.0f), sum_h = splat(0.0f);
+            f32x8 sum_c[kGroup] = {}, sum_bc[kGroup] = {}, sum_hc[kGroup] = {}, square[kGroup] = {};
+            const bool fine = digit == 0;
+            float* weight = out.log_weight[moved];
             for (int k = 0; k < prior.count; k += 8) {
-                const f32x8 s = load<f32x8>(soft + k) * normalise;
+                const f32x8 s = exp_negative((splat(low) - load<f32x8>(soft + k)) * splat(1 / kTemperature));
                 const f32x8 log_mass = -load<f32x8>(prior.energy + k) - splat(prior.log_total);
                 const f32x8 p = exp_negative(log_mass < splat(0.0f) ? log_mass : splat(0.0f));
-                const f32x8 b = log_mass * splat(-1 / kLn2);
-                store(soft + k, s);
-                store(mass + k, p);
+                const f32x8 sb = s * log_mass * splat(-1 / kLn2);
                 f32x8 h = splat(0.0f);
-                for (int i = 0; i < kGroup; ++i) h += splat(grad_value[i]) * load<f32x8>(prior.codebook + i * q.codewords + k);
-                mean_b += s * b;
-                mean_h += s * h;
+                total += s;
+                sum_b += sb;
                 for (int i = 0; i < kGroup; ++i) {
                     const f32x8 c = load<f32x8>(prior.codebook + i * q.codewords + k), t = c + splat(prior.offset[i]);
-                    mean_c[i] += s * c;
-                    mean_bc[i] += s * b * c;
-                    mean_hc[i] += s * h * c;
-                    excess[i] += (s - p) * t * t;
+                    h += splat(grad_value[i]) * c;
+                    sum_c[i] += s * c;
+                    sum_bc[i] += sb * c;
+                    square[i] += p * t * t;
+                    if (fine) {
+                        float* at = out.fine + i * q.codewords + k;
+                        store(at, load<f32x8>(at) - p * t * splat(grad_bits / (prior.variance[i] * kLn2)));
+                    }
+                }
+                if (fine) {
+                    const f32x8 sh = s * h;
+                    sum_h += sh;
+                    for (int i = 0; i < kGroup; ++i) sum_hc[i] += sh * load<f32x8>(prior.codebook + i * q.codewords + k);
+                    store(weight + k, load<f32x8>(weight + k) + splat(grad_bits / kLn2) * p);
                 }
             }
-            const float expected_bits = sum(mean_b), expected_h = sum(mean_h);
+            const float normalise = 1 / sum(total), mean_b = sum(sum_b) * normalise, mean_h = sum(sum_h) * normalise;
             float variance_gradient = 0;
             for (int i = 0; i < kGroup; ++i) {
-                const float c = sum(mean_c[i]), v = prior.variance[i];
-                out.rate[i] += grad_bits * (2 / kTemperature) * (sum(mean_bc[i]) - expected_bits * c) / scale;
-                if (digit == 0) out.value[i] += (2 / kTemperature) * (sum(mean_hc[i]) - expected_h * c);
-                const float g = -grad_bits * sum(excess[i]) / (2 * v * v * kLn2);
+                const float mean_c = sum(sum_c[i]) * normalise, v = prior.variance[i];
+                const float t = prior.offset[i] + prior.codebook[i * q.codewords + k0];
+                out.rate[i] += grad_bits * (2 / kTemperature) * (sum(sum_bc[i]) * normalise - mean_b * mean_c) / scale;
+                if (fine) {
+                    out.value[i] += (2 / kTemperature) * (sum(sum_hc[i]) * normalise - mean_h * mean_c);
+                    out.fine[i * q.codewords + k0] += grad_bits * t / (v * kLn2);
+                }
+                const float g = -grad_bits * (t * t - sum(square[i])) / (2 * v * v * kLn2);
                 out.sigma[i] += 2 * g * sigma[i] / (scale * scale);
                 variance_gradient += g;
             }
             out.variance[digit ? 1 : 0] += variance_gradient;
-            if (digit == 0) {
-                for (int k = 0; k < prior.count; k += 8) {
-                    const f32x8 s = load<f32x8>(soft + k), p = load<f32x8>(mass + k);
-                    const f32x8 b = (load<f32x8>(prior.energy + k) + splat(prior.log_total)) * splat(1 / kLn2);
-                    float* w = out.log_weight[moved] + k;
-                    store(w, load<f32x8>(w) + splat(grad_bits / kLn2) * (p - s));
-                    for (int i = 0; i < kGroup; ++i) {
-                        const f32x8 c = load<f32x8>(prior.codebook + i * q.codewords + k), t = c + splat(prior.offset[i]);
-                        const f32x8 g = (s - p) * t * splat(1 / (prior.variance[i] * kLn2)) +
-                                        s * (b - splat(expected_bits)) * (splat(prior.left[i]) - c) * splat(2 / kTemperature);
-                        float* at = out.fine + i * q.codewords + k;
-                        store(at, load<f32x8>(at) + splat(grad_bits) * g);
-                    }
-                }
-            }
+            if (fine) weight[k0] -= grad_bits / kLn2;
         }
         if (digit == 0)
             for (int i = 0; i < kGroup; ++i) out.fine[i * q.codewords + k0] += grad_value[i];

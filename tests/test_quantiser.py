@@ -99,10 +99,12 @@ def test_gradients_are_those_of_the_torch_definition(book):
     # The same codes through torch, and autograd.
     tables = book.tables()
     both = hard + soft - soft.detach()
-    _, chosen, _, _, soft_bits = cb.reference(both, sigma, tables, 3, cb.BETA, code)
+    _, chosen, same, _, soft_bits = cb.reference(both, sigma, tables, 3, cb.BETA, code)
     still = cb.Tables(*(t.detach() for t in tables))
     soft_value = cb.reference(soft, sigma.detach(), still, 3, cb.BETA, code)[3]
-    loss = ((chosen + hard - hard.detach() + soft_value - soft_value.detach()) * grad_value).sum() + (soft_bits * grad_bits).sum()
+    loss = ((chosen + hard - hard.detach() + soft_value - soft_value.detach()) * grad_value).sum() + (
+        (same + soft_bits) * grad_bits
+    ).sum()
     names = ("hard", "soft", "sigma", "fine", "log_weight", "log_variance")
     for name, a, b in zip(names, ours, torch.autograd.grad(loss, leaves), strict=True):
         assert (a - b).abs().max() < 0.03 * b.abs().max(), name  # unlikely codewords are left out of ours

@@ -49,7 +49,8 @@ class Quantise(torch.autograd.Function):
     codes (N, G, digits).
 
     Gradients: the distortion's goes straight through to the hard residual; the soft residual takes that of the value's
-    expectation under a soft assignment (Agustsson et al., NIPS 2017); both take that of the expected bits.
+    expectation under a soft assignment (Agustsson et al., NIPS 2017); both take that of the expected bits. σ and the tables
+    take that of the bits and the value of the codes themselves.
     """
 
     @staticmethod
@@ -85,8 +86,9 @@ class Tables(NamedTuple):
 def reference(residual: Tensor, sigma: Tensor, tables: Tables, digits: int, beta: float, code: Tensor | None = None):
     """A greedy search, and along its codes (or the given ones) what they give, with gradients.
 
-    residual, sigma: (N, G, 4). Returns code (N, G, digits), value (N, G, 4), bits (N, G), and the expected value and bits
-    under the soft assignment, which carry gradients. No codeword is left out, however unlikely.
+    residual, sigma: (N, G, 4). Returns code (N, G, digits), value (N, G, 4) and bits (N, G), with gradients to σ and the
+    tables, and the expected value and bits under the soft assignment, with gradients to the residual. No codeword is left
+    out, however unlikely.
     """
     n, g, _ = residual.shape
     value, bits = torch.zeros_like(residual), residual.new_zeros(n, g)
@@ -101,13 +103,13 @@ def reference(residual: Tensor, sigma: Tensor, tables: Tables, digits: int, beta
         if digit == 0:
             energy = energy - tables.log_weight[torch.arange(g, device=moved.device), moved]
         rates = (energy + torch.logsumexp(-energy, 2, keepdim=True)) / math.log(2)
-        distance = (((residual - value.detach()) / scale)[..., None] - words).square().sum(2)
+        distance = (((residual - value.detach()) / scale)[..., None] - words.detach()).square().sum(2)
         if code is None:
             chosen = (distance + (0 if digit else beta) * rates).argmin(2)
         else:
             chosen = code[..., digits - 1 - digit].long()
         soft = torch.softmax(-(distance + beta / scale**2 * rates.detach()) / TEMPERATURE, 2)
-        bits, soft_bits = bits + rates.gather(2, chosen[..., None])[..., 0], soft_bits + (soft * rates).sum(2)
+        bits, soft_bits = bits + rates.gather(2, chosen[..., None])[..., 0], soft_bits + (soft * rates.detach()).sum(2)
         soft_value = value.detach() + scale * (soft[:, :, None] * words).sum(3)
         index = chosen[:, :, None, None].expand(-1, -1, GROUP, -1)
         value = value + scale * words.expand(n, -1, -1, -1).gather(3, index)[..., 0]
@@ -123,7 +125,7 @@ def quantise_torch(hard: Tensor, soft: Tensor, sigma: Tensor, tables: Tables, di
     still = Tables(*(t.detach() for t in tables))
     soft_value = reference(soft, sigma.detach(), still, digits, beta, code)[3]
     value = value + (hard - hard.detach()) + (soft_value - soft_value.detach())
-    return value, soft_bits + (bits - soft_bits).detach(), code
+    return value, bits + soft_bits - soft_bits.detach(), code
 
 
 class Codebook(nn.Module):
