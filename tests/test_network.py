@@ -106,7 +106,7 @@ def test_analysis_and_synthesis_start_as_inverses(photo):
     x = torch.from_numpy(photo).permute(2, 0, 1)[None].float()
     initialise(net, x)
     with torch.no_grad():
-        y, _ = net(x, torch.tensor([50.0]), lambda hard, soft, sigma, index: (hard, hard.new_zeros(len(hard))))
+        y, _ = net(x, torch.tensor([50.0]), lambda residual, sigma, index: (residual, residual.new_zeros(len(residual))))
     assert psnr(photo, y[0].permute(1, 2, 0).numpy()) > 38
 
 

@@ -20,10 +20,9 @@ def book():
 
 def latents(n=200, groups=3):
     torch.manual_seed(1)
-    """-> the residual as hard and as soft, and σ."""
+    """-> residuals and their σ."""
     sigma = (torch.rand(n, groups, 4) * 3 - 1).exp()
-    residual = torch.randn(n, groups, 4) * sigma * 1.3
-    return residual, residual.clone(), sigma
+    return torch.randn(n, groups, 4) * sigma * 1.3, sigma
 
 
 def test_lattice_is_the_voronoi_code():
@@ -61,8 +60,8 @@ def test_digits_reach_far_and_nest():
 
 
 def test_variants_agree_to_the_bit(book):
-    hard, soft, sigma = latents(2000)
-    arrays = [t.detach().contiguous().numpy() for t in (hard, sigma, *book.tables())]
+    residual, sigma = latents(2000)
+    arrays = [t.detach().contiguous().numpy() for t in (residual, sigma, *book.tables())]
     results = []
     for name in _core.available_simd():
         _core.set_simd(name)
@@ -74,45 +73,39 @@ def test_variants_agree_to_the_bit(book):
 
 
 def test_search_beats_the_greedy_one_and_counts_the_same_bits(book):
-    hard, soft, sigma = latents()
+    residual, sigma = latents()
     tables = book.tables()
-    value, bits, code = cb.Quantise.apply(hard, soft, sigma, *tables, 3, cb.BETA)
-    _, same_value, same_bits, _, _ = cb.reference(hard, sigma, tables, 3, cb.BETA, code)
+    value, bits, code = cb.Quantise.apply(residual, sigma, *tables, 3, cb.BETA)
+    _, same_value, same_bits, _, _ = cb.reference(residual, sigma, tables, 3, cb.BETA, code)
     torch.testing.assert_close(value, same_value)
     torch.testing.assert_close(bits, same_bits, atol=1e-3, rtol=1e-3)
-    _, greedy, greedy_bits, _, _ = cb.reference(hard, sigma, tables, 3, cb.BETA)
+    _, greedy, greedy_bits, _, _ = cb.reference(residual, sigma, tables, 3, cb.BETA)
 
     def cost(v, b):
-        return ((hard - v) ** 2).sum() + cb.BETA * b.sum()
+        return ((residual - v) ** 2).sum() + cb.BETA * b.sum()
 
     assert cost(value, bits) < cost(greedy, greedy_bits)
 
 
 def test_gradients_are_those_of_the_torch_definition(book):
-    hard, soft, sigma = (t.requires_grad_() for t in latents())
-    leaves = [hard, soft, sigma, book.fine, book.log_weight, book.log_variance]
-    value, bits, code = cb.Quantise.apply(hard, soft, sigma, *book.tables(), 3, cb.BETA)
+    residual, sigma = (t.requires_grad_() for t in latents())
+    leaves = [residual, sigma, book.fine, book.log_weight, book.log_variance]
+    value, bits, code = cb.Quantise.apply(residual, sigma, *book.tables(), 3, cb.BETA)
     torch.manual_seed(3)
     grad_value, grad_bits = torch.randn_like(value), torch.rand_like(bits)
     ours = torch.autograd.grad((value * grad_value).sum() + (bits * grad_bits).sum(), leaves)
 
     # The same codes through torch, and autograd.
-    tables = book.tables()
-    both = hard + soft - soft.detach()
-    _, chosen, same, _, soft_bits = cb.reference(both, sigma, tables, 3, cb.BETA, code)
-    still = cb.Tables(*(t.detach() for t in tables))
-    soft_value = cb.reference(soft, sigma.detach(), still, 3, cb.BETA, code)[3]
-    loss = ((chosen + hard - hard.detach() + soft_value - soft_value.detach()) * grad_value).sum() + (
-        (same + soft_bits) * grad_bits
-    ).sum()
-    names = ("hard", "soft", "sigma", "fine", "log_weight", "log_variance")
+    _, hard, hard_bits, soft, soft_bits = cb.reference(residual, sigma, book.tables(), 3, cb.BETA, code)
+    loss = ((hard + soft) * grad_value).sum() + ((hard_bits + soft_bits) * grad_bits).sum()
+    names = ("residual", "sigma", "fine", "log_weight", "log_variance")
     for name, a, b in zip(names, ours, torch.autograd.grad(loss, leaves), strict=True):
         assert (a - b).abs().max() < 0.03 * b.abs().max(), name  # unlikely codewords are left out of ours
 
 
 def test_a_price_on_bits_saves_bits(book):
-    hard, soft, sigma = latents(2000)
-    arrays = [t.detach().contiguous().numpy() for t in (hard, sigma, *book.tables())]
+    residual, sigma = latents(2000)
+    arrays = [t.detach().contiguous().numpy() for t in (residual, sigma, *book.tables())]
     plain, priced = (_core.quantise(*arrays, 3, beta) for beta in (0.0, 0.12))
     assert priced[2].sum() < 0.97 * plain[2].sum()
     assert ((arrays[0] - plain[1]) ** 2).sum() < ((arrays[0] - priced[1]) ** 2).sum()
@@ -126,9 +119,9 @@ def test_torch_path_for_other_devices_is_the_same(book):
         leaves = [t.clone().requires_grad_() for t in sources] + [book.fine, book.log_weight]
         tables = book.tables()
         if native:
-            value, bits, code = cb.Quantise.apply(*leaves[:3], *tables, 1, cb.BETA)
+            value, bits, code = cb.Quantise.apply(*leaves[:2], *tables, 1, cb.BETA)
         else:
-            value, bits, code = cb.quantise_torch(*leaves[:3], tables, 1, cb.BETA)
+            value, bits, code = cb.quantise_torch(*leaves[:2], tables, 1, cb.BETA)
         results.append([code.long(), value, bits, *torch.autograd.grad((value * sources[0]).sum() + bits.sum(), leaves)])
     for a, b in zip(*results, strict=True):
         assert (a - b).abs().max() <= 0.03 * b.abs().max()

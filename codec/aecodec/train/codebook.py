@@ -45,33 +45,30 @@ class StageCodebook(nn.Module):
 
 
 class Quantise(torch.autograd.Function):
-    """(hard, soft, σ) (N, G, 4) in steps, see `network.Quantise` -> the coded residual (N, G, 4), its bits (N, G), and the
-    codes (N, G, digits).
+    """A residual and σ (N, G, 4) in steps -> the coded residual (N, G, 4), its bits (N, G), and the codes (N, G, digits).
 
-    Gradients: the distortion's goes straight through to the hard residual; the soft residual takes that of the value's
-    expectation under a soft assignment (Agustsson et al., NIPS 2017); both take that of the expected bits. σ and the tables
-    take that of the bits and the value of the codes themselves.
+    The codes are piecewise constant in the residual; it takes the gradients of the value's and the bits' expectations under
+    a soft assignment (Agustsson et al., NIPS 2017). They vanish where a residual is surely coded as zero, as they should: a
+    straight-through gradient there credits a stage with corrections that it never codes, and training with it moved bits to
+    the finest stages and raised the validation loss by 4 % in 15 minutes. σ and the tables take the gradients of the chosen codes.
     """
 
     @staticmethod
-    def forward(ctx, hard, soft, sigma, fine, coarse, log_weight, variance, digits, beta):
-        tables = [t.contiguous() for t in (fine, coarse, log_weight, variance)]
-        ctx.tables, ctx.digits, ctx.beta = tables, digits, beta
-        residual = hard.contiguous()
-        arrays = [t.detach().numpy() for t in (residual, sigma.contiguous(), *tables)]
-        code, value, bits = map(torch.from_numpy, _core.quantise(*arrays, digits, beta))
-        ctx.save_for_backward(residual, sigma, code)
+    def forward(ctx, residual, sigma, fine, coarse, log_weight, variance, digits, beta):
+        inputs = [t.contiguous() for t in (residual, sigma, fine, coarse, log_weight, variance)]
+        code, value, bits = map(torch.from_numpy, _core.quantise(*(t.detach().numpy() for t in inputs), digits, beta))
+        ctx.digits, ctx.beta = digits, beta
+        ctx.save_for_backward(*inputs, code)
         ctx.mark_non_differentiable(code)
         return value, bits, code
 
     @staticmethod
     def backward(ctx, grad_value, grad_bits, _):
-        residual, sigma, code = ctx.saved_tensors
-        arrays = [t.detach().contiguous().numpy() for t in (residual, sigma, *ctx.tables)]
-        rest = [t.contiguous().numpy() for t in (code, grad_value, grad_bits)]
-        gradients = _core.quantise_gradient(*arrays, ctx.digits, ctx.beta, *rest)
-        rate, soft, sigma_, fine, log_weight, variance = map(torch.from_numpy, gradients)
-        return grad_value + rate, soft + rate, sigma_, fine, None, log_weight, variance, None, None
+        *inputs, code = (t.detach().numpy() for t in ctx.saved_tensors)
+        rest = [code, *(t.contiguous().numpy() for t in (grad_value, grad_bits))]
+        gradients = _core.quantise_gradient(*inputs, ctx.digits, ctx.beta, *rest)
+        rate, soft, sigma, fine, log_weight, variance = map(torch.from_numpy, gradients)
+        return rate + soft, sigma, fine, None, log_weight, variance, None, None
 
 
 class Tables(NamedTuple):
@@ -110,7 +107,7 @@ def reference(residual: Tensor, sigma: Tensor, tables: Tables, digits: int, beta
             chosen = code[..., digits - 1 - digit].long()
         soft = torch.softmax(-(distance + beta / scale**2 * rates.detach()) / TEMPERATURE, 2)
         bits, soft_bits = bits + rates.gather(2, chosen[..., None])[..., 0], soft_bits + (soft * rates.detach()).sum(2)
-        soft_value = value.detach() + scale * (soft[:, :, None] * words).sum(3)
+        soft_value = value.detach() + scale * (soft[:, :, None] * words.detach()).sum(3)
         index = chosen[:, :, None, None].expand(-1, -1, GROUP, -1)
         value = value + scale * words.expand(n, -1, -1, -1).gather(3, index)[..., 0]
         moved = moved | (chosen != 0).long()
@@ -118,14 +115,10 @@ def reference(residual: Tensor, sigma: Tensor, tables: Tables, digits: int, beta
     return torch.stack(codes, 2), value, bits, soft_value, soft_bits
 
 
-def quantise_torch(hard: Tensor, soft: Tensor, sigma: Tensor, tables: Tables, digits: int, beta: float):
+def quantise_torch(residual: Tensor, sigma: Tensor, tables: Tables, digits: int, beta: float):
     """What `Quantise` does, in torch, with a greedy search: for devices other than the CPU."""
-    both = hard + soft - soft.detach()
-    code, value, bits, _, soft_bits = reference(both, sigma, tables, digits, beta)
-    still = Tables(*(t.detach() for t in tables))
-    soft_value = reference(soft, sigma.detach(), still, digits, beta, code)[3]
-    value = value + (hard - hard.detach()) + (soft_value - soft_value.detach())
-    return value, bits + soft_bits - soft_bits.detach(), code
+    code, value, bits, soft_value, soft_bits = reference(residual, sigma, tables, digits, beta)
+    return value + soft_value - soft_value.detach(), bits + soft_bits - soft_bits.detach(), code
 
 
 class Codebook(nn.Module):
@@ -140,12 +133,12 @@ class Codebook(nn.Module):
         for stage in self.stages:
             stage.project()
 
-    def quantise(self, hard: Tensor, soft: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
+    def quantise(self, residual: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
         """See `network.Quantise`."""
-        book, (b, d, h, w) = self.stages[index], hard.shape
-        grouped = [t.permute(0, 2, 3, 1).reshape(b * h * w, d // GROUP, GROUP) for t in (hard, soft, sigma)]
+        book, (b, d, h, w) = self.stages[index], residual.shape
+        grouped = [t.permute(0, 2, 3, 1).reshape(b * h * w, d // GROUP, GROUP) for t in (residual, sigma)]
         tables = book.tables()
-        if hard.device.type == "cpu":
+        if residual.device.type == "cpu":
             value, bits, code = Quantise.apply(*grouped, *tables, book.digits, BETA)
         else:
             value, bits, code = quantise_torch(*grouped, tables, book.digits, BETA)

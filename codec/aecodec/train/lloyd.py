@@ -21,11 +21,11 @@ def fit(net: Network, codebook: Codebook, x: Tensor, quality: Tensor) -> None:
     """x: (B, 3, H, W) pixels 0..255; quality: (B,). Sets the codebooks' finest digits and their weights."""
     samples: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def capture(hard: Tensor, soft: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
-        residual, spread = (t.permute(0, 2, 3, 1).reshape(-1, t.shape[1] // GROUP, GROUP) for t in (hard, sigma))
-        keep = torch.randperm(len(residual))[:VECTORS]
-        samples[index] = residual[keep].contiguous().cpu(), spread[keep].contiguous().cpu()
-        return codebook.quantise(hard, soft, sigma, index)
+    def capture(residual: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
+        vectors, spread = (t.permute(0, 2, 3, 1).reshape(-1, t.shape[1] // GROUP, GROUP) for t in (residual, sigma))
+        keep = torch.randperm(len(vectors))[:VECTORS]
+        samples[index] = vectors[keep].contiguous().cpu(), spread[keep].contiguous().cpu()
+        return codebook.quantise(residual, sigma, index)
 
     net(x, quality, capture)
     device = x.device

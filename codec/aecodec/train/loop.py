@@ -141,7 +141,7 @@ class Run:
 
     def enter_codebook_phase(self) -> None:
         """Fits the codebooks to the network as it stands."""
-        count = 4 * self.settings.batch
+        count = 16 * self.settings.batch
         crops = self.crops.sample(count, INITIAL, 1).to(self.settings.device)
         lloyd.fit(self.net, self.codebook, crops, self.qualities(count))
         self.average["codebook"].load_state_dict(self.codebook.state_dict())

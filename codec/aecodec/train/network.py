@@ -96,11 +96,8 @@ class Block(nn.Module):
         return x + self.mix(F.leaky_relu(torch.addcmul(shift, self.spatial(x), 1 + scale), LEAK))
 
 
-# (hard, soft, σ) in quantiser steps, (B, D, h, w) each, and the stage's index -> (the coded residual, bits (B,)).
-# hard and soft are both the residual z - μ. The hard one leads to the posterior, and takes the distortion's gradient
-# straight through; the soft one leads to the prior's μ and to the gain, and takes what truly changes with them: where a
-# residual is coded as zero, the picture depends on μ and not on the step.
-Quantise = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor]]
+# The residual z - μ and σ in quantiser steps, (B, D, h, w) each, and the stage's index -> (the coded residual, bits (B,))
+Quantise = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
 
 
 class Stage(nn.Module):
@@ -133,8 +130,7 @@ class Stage(nn.Module):
     def forward(self, f: Tensor, e: Tensor, q: Tensor, quantise: Quantise) -> tuple[Tensor, Tensor]:
         z, (mu, log_sigma), gain = self.latents(f, e), self.predict(f), self.gain(q)
         sigma = (log_sigma + gain.log()).clamp(LOG_SIGMA_MIN, LOG_SIGMA_MAX).exp()
-        hard, soft = (z - mu.detach()) * gain.detach(), (z.detach() - mu) * gain
-        residual, bits = quantise(hard, soft, sigma, self.index)
+        residual, bits = quantise((z - mu) * gain, sigma, self.index)
         return f + self.inject(mu + residual / gain), bits
 
 
@@ -222,11 +218,11 @@ def initialise(net: Network, x: Tensor) -> None:
         stage.log_gain.weight[:, 1] = 0.5 * half
         stage.log_gain.bias.copy_(torch.log(unit * PIXEL_UNIT / math.sqrt(26)) + 0.5 * middle)
 
-    def measure(hard: Tensor, soft: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
+    def measure(residual: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
         stage = net.stages[index]
         gain = stage.gain(quality_features(middle_quality))
-        stage.prior[2].bias[stage.select.out_channels :] = torch.log(0.5 * (hard / gain).std((0, 2, 3)) + 1e-3)
-        return torch.round(hard), hard.new_zeros(len(hard))
+        stage.prior[2].bias[stage.select.out_channels :] = torch.log(0.5 * (residual / gain).std((0, 2, 3)) + 1e-3)
+        return torch.round(residual), residual.new_zeros(len(residual))
 
     middle_quality = torch.full((len(x),), 0.5 * (QUALITY_MIN + QUALITY_MAX), device=x.device)
     net(x, middle_quality, measure)

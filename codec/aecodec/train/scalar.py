@@ -13,14 +13,13 @@ def gaussian_bits(v: Tensor, sigma: Tensor) -> Tensor:
     return -torch.log2(mass.clamp_min(1e-9))
 
 
-def quantise_scalar(hard: Tensor, soft: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
+def quantise_scalar(residual: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
     """Rounds with a straight-through gradient; bits under uniform noise (Ballé et al., ICLR 2017). See `Quantise`."""
-    residual = hard + soft - soft.detach()
     bits = gaussian_bits(residual + torch.rand_like(residual) - 0.5, sigma)
     return residual + (torch.round(residual) - residual).detach(), bits.flatten(1).sum(1)
 
 
-def quantise_scalar_exact(hard: Tensor, soft: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
+def quantise_scalar_exact(residual: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
     """Rounds, and counts the bits of what was rounded: for validation."""
-    rounded = torch.round(hard)
+    rounded = torch.round(residual)
     return rounded, gaussian_bits(rounded, sigma).flatten(1).sum(1)
