@@ -108,7 +108,7 @@ def info(source: Path, as_json: bool) -> None:
 @click.option("--data", type=FOLDER, required=True, help="Folder of pictures.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the run; made if missing.")
 @click.option("--resume", type=FOLDER, help="Go on with the run in this folder.")
-@click.option("--weights", type=FILE, help="Start from this model's weights, in the codebook phase.")
+@click.option("--weights", type=FILE, help="Start from this model's weights; with --scalar-share 0, from its codebooks too.")
 @click.option("--export", type=FILE, help="Where to write the trained model.  [default: model.safetensors in the run's folder]")
 @click.option("--minutes", type=click.FloatRange(min=0), help="Of training in all, over every resume.  [default: 100]")
 @click.option(

@@ -108,11 +108,12 @@ class Run:
         self.average.load_state_dict(self.model.state_dict())
 
     def start_from(self, model: Model) -> None:
-        """Takes a model's weights, and goes on in the codebook phase with a new optimiser."""
+        """Takes a model's weights and a new optimiser; its codebooks stay, unless there is a scalar phase before them."""
         restore(self.net, self.codebook, model.tensors)
         self.average.load_state_dict(self.model.state_dict())
         record = model.metadata["record"]
-        self.phase, self.pixels, self.history = "codebook", record["pixels"], list(record["history"])
+        self.phase = "scalar" if self.settings.scalar_share > 0 else "codebook"
+        self.pixels, self.history = record["pixels"], list(record["history"])
 
     def save(self) -> None:
         names = [n for n, _ in self.model.named_parameters()]
