@@ -4,11 +4,46 @@ inline int16_t to_int16(int32_t x) { return static_cast<int16_t>(std::min(32767,
 inline int16_t to_conv_input(int32_t x) { return static_cast<int16_t>(std::min(kConvInputMax, std::max(-kConvInputMax, x))); }
 inline int32_t leaky_relu(int32_t x) { return std::max(x, x >> 3); }
 
-#if defined(AEC_USE_AVX2)
+#if defined(AEC_USE_AVX512)
+
+constexpr int kTilePixels = 12, kTileBlocks = 2;
+
+// P output pixels by B blocks of 16 output channels, each in a register.
+template <int P, int B>
+inline void conv_tile(const ConvRow& c, const int16_t* weights, long pixel, int channel) {
+    const long block_size = static_cast<long>(c.tap_count) * c.in_channels * kOutBlock;
+    __m512i sum[P][B];
+    for (int p = 0; p < P; ++p)
+        for (int b = 0; b < B; ++b) sum[p][b] = _mm512_setzero_si512();
+    const int16_t* w = weights;
+    for (int t = 0; t < c.tap_count; ++t) {
+        const int16_t* in = c.taps[t] + pixel * c.pixel_stride;
+        for (int i = 0; i < c.in_channels; i += 2, w += 2 * kOutBlock) {
+            __m512i weight[B];
+            for (int b = 0; b < B; ++b) weight[b] = _mm512_loadu_si512(w + b * block_size);
+            for (int p = 0; p < P; ++p) {
+                int32_t two;
+                std::memcpy(&two, in + p * c.pixel_stride + i, sizeof two);
+                for (int b = 0; b < B; ++b) sum[p][b] = _mm512_dpwssd_epi32(sum[p][b], _mm512_set1_epi32(two), weight[b]);
+            }
+        }
+    }
+    typedef int32_t i32x16 __attribute__((vector_size(64)));
+    for (int b = 0; b < B; ++b) {
+        const int at = channel + kOutBlock * b;
+        const i32x16 bias = load<i32x16>(c.bias + at), shift = load<i32x16>(c.shift + at);
+        for (int p = 0; p < P; ++p) store(c.out + (pixel + p) * c.out_channels + at, ((i32x16)sum[p][b] + bias) >> shift);
+    }
+}
+
+#elif defined(AEC_USE_AVX2)
+
+constexpr int kTilePixels = 6, kTileBlocks = 1;
 
 // P output pixels by 16 output channels, held in 2P registers.
-template <int P>
+template <int P, int B>
 inline void conv_tile(const ConvRow& c, const int16_t* weights, long pixel, int channel) {
+    static_assert(B == 1, "a tile is one block wide");
     __m256i sum[P][2];
     for (int p = 0; p < P; ++p) sum[p][0] = sum[p][1] = _mm256_setzero_si256();
     const int16_t* w = weights;
@@ -38,8 +73,11 @@ inline void conv_tile(const ConvRow& c, const int16_t* weights, long pixel, int 
 
 #elif defined(AEC_USE_NEON)
 
-template <int P>
+constexpr int kTilePixels = 6, kTileBlocks = 1;
+
+template <int P, int B>
 inline void conv_tile(const ConvRow& c, const int16_t* weights, long pixel, int channel) {
+    static_assert(B == 1, "a tile is one block wide");
     int32x4_t sum[P][4];
     for (int p = 0; p < P; ++p)
         for (int q = 0; q < 4; ++q) sum[p][q] = vdupq_n_s32(0);
@@ -67,8 +105,11 @@ inline void conv_tile(const ConvRow& c, const int16_t* weights, long pixel, int 
 
 #else
 
-template <int P>
+constexpr int kTilePixels = 6, kTileBlocks = 1;
+
+template <int P, int B>
 inline void conv_tile(const ConvRow& c, const int16_t* weights, long pixel, int channel) {
+    static_assert(B == 1, "a tile is one block wide");
     int32_t sum[P][kOutBlock] = {};
     const int16_t* w = weights;
     for (int t = 0; t < c.tap_count; ++t) {
@@ -86,15 +127,20 @@ inline void conv_tile(const ConvRow& c, const int16_t* weights, long pixel, int 
 
 #endif
 
+// B blocks of output channels, over the whole row.
+template <int B>
+inline void conv_blocks(const ConvRow& c, int channel) {
+    const int16_t* weights = c.weights + static_cast<long>(channel) * c.tap_count * c.in_channels;
+    long pixel = 0;
+    for (; pixel + kTilePixels <= c.width; pixel += kTilePixels) conv_tile<kTilePixels, B>(c, weights, pixel, channel);
+    for (; pixel + 2 <= c.width; pixel += 2) conv_tile<2, B>(c, weights, pixel, channel);
+    for (; pixel < c.width; ++pixel) conv_tile<1, B>(c, weights, pixel, channel);
+}
+
 void conv_row(const ConvRow& c) {
-    const long block_size = static_cast<long>(c.tap_count) * c.in_channels * kOutBlock;
-    for (int channel = 0; channel < c.out_channels; channel += kOutBlock) {
-        const int16_t* weights = c.weights + channel / kOutBlock * block_size;
-        long pixel = 0;
-        for (; pixel + 6 <= c.width; pixel += 6) conv_tile<6>(c, weights, pixel, channel);
-        for (; pixel + 2 <= c.width; pixel += 2) conv_tile<2>(c, weights, pixel, channel);
-        for (; pixel < c.width; ++pixel) conv_tile<1>(c, weights, pixel, channel);
-    }
+    int channel = 0;
+    for (; channel + kTileBlocks * kOutBlock <= c.out_channels; channel += kTileBlocks * kOutBlock) conv_blocks<kTileBlocks>(c, channel);
+    for (; channel < c.out_channels; channel += kOutBlock) conv_blocks<1>(c, channel);
 }
 
 void film(const int32_t* in, const int16_t* scale, const int16_t* shift, int16_t* out, long width, long n) {

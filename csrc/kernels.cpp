@@ -7,6 +7,9 @@
 namespace aec {
 
 extern const Kernels scalar_kernels;
+#if defined(AEC_HAVE_AVX512)
+extern const Kernels avx512_kernels;
+#endif
 #if defined(AEC_HAVE_AVX2)
 extern const Kernels avx2_kernels;
 #endif
@@ -18,6 +21,11 @@ namespace {
 
 std::vector<const Kernels*> available() {
     std::vector<const Kernels*> found;
+#if defined(AEC_HAVE_AVX512)
+    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512vnni"))
+        found.push_back(&avx512_kernels);
+#endif
 #if defined(AEC_HAVE_AVX2)
     if (__builtin_cpu_supports("avx2")) found.push_back(&avx2_kernels);
 #endif

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <limits>
 
-#if defined(AEC_USE_AVX2)
+#if defined(AEC_USE_AVX512) || defined(AEC_USE_AVX2)
 #include <immintrin.h>
 #elif defined(AEC_USE_NEON)
 #include <arm_neon.h>

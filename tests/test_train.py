@@ -151,7 +151,7 @@ def test_command_trains_exports_survives_a_kill_and_resumes(pictures, tmp_path):
 
 
 def test_a_run_can_start_from_the_shipped_weights(pictures, tmp_path):
-    run = Run(pictures, tmp_path, Settings(batch=1, crop=64, minutes=10, validation_pictures=2), Shape())
+    run = Run(pictures, tmp_path, Settings(batch=1, crop=64, minutes=10, scalar_share=0, validation_pictures=2), Shape())
     run.start()
     fresh = run.validate()["validation_loss"]
     run.start_from(shipped())

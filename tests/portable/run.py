@@ -6,8 +6,8 @@ Run: python tests/portable/run.py          what this machine has: compilers, opt
 """
 
 import hashlib
+import itertools
 import json
-import platform
 import shutil
 import struct
 import subprocess
@@ -17,13 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
-from aecodec import codec
+from aecodec import _core, codec
 from aecodec.model import shipped
 
 ROOT = Path(__file__).parent.parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 SOURCES = ["kernels", "kernels_scalar", "layers", "coder", "network"]
 FLAGS = ["-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi", "-pthread", "-static"]
+AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"]
+SIMD_FLAGS = {"avx2": ["-mavx2"], "avx512": AVX512, "neon": []}
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g"]
 
 
@@ -59,30 +61,30 @@ def bundle(names: list[str]) -> bytes:
     return b"".join(parts)
 
 
-def build(compiler: str, flags: list[str], simd: str, folder: Path) -> Path:
-    """Compiles the driver with the portable kernels and those of an instruction set, if any; -> the program."""
+def build(compiler: str, flags: list[str], simds: list[str], folder: Path) -> Path:
+    """Compiles the driver with the portable kernels and those of some instruction sets; -> the program."""
     program = folder / "-".join([compiler, *flags]).replace("/", "_").replace(",", "_")
     sources = [ROOT / "csrc" / f"{s}.cpp" for s in SOURCES]
+    sanitized = any("sanitize" in f for f in flags)
     extra = []
-    if simd:
+    for simd in simds:
         object_file = folder / f"{simd}.o"
-        options = [f for f in FLAGS if f != "-static"] + flags + (["-mavx2"] if simd == "avx2" else [])
+        options = [f for f in FLAGS if f != "-static"] + flags + SIMD_FLAGS[simd]
         subprocess.run([compiler, *options, "-c", ROOT / "csrc" / f"kernels_{simd}.cpp", "-o", object_file], check=True)
-        extra = [f"-DAEC_HAVE_{simd.upper()}", object_file]
-    link = [f for f in FLAGS if f != "-static" or not any("sanitize" in g for g in flags)]
-    subprocess.run(
-        [compiler, *link, *flags, *extra, ROOT / "tests" / "portable" / "decode.cpp", *sources, "-o", program], check=True
-    )
+        extra += [f"-DAEC_HAVE_{simd.upper()}", object_file]
+    link = [f for f in FLAGS if f != "-static" or not sanitized]  # the sanitizers' libraries are shared ones
+    driver = ROOT / "tests" / "portable" / "decode.cpp"
+    subprocess.run([compiler, *link, *flags, *extra, driver, *sources, "-o", program], check=True)
     return program
 
 
 def main() -> None:
     native = [c for c in ("g++", "clang++") if shutil.which(c)]
-    simd = {"x86_64": "avx2", "aarch64": "neon"}.get(platform.machine(), "")
-    builds = [(c, [level], simd, []) for c in native for level in ("-O0", "-O3")]
-    builds += [(c, SANITIZERS, simd, []) for c in native[:1]]
+    simds = [s for s in _core.available_simd() if s != "scalar"]
+    builds = [(c, [level], simds, []) for c in native for level in ("-O0", "-O3")]
+    builds += [(c, SANITIZERS, simds, []) for c in native[:1]]
     if "--all" in sys.argv:
-        for machine, its in (("aarch64", "neon"), ("s390x", "")):
+        for machine, its in (("aarch64", ["neon"]), ("s390x", [])):
             builds += [(f"{machine}-linux-gnu-g++", [level], its, [f"qemu-{machine}"]) for level in ("-O0", "-O3")]
     expected = json.loads((GOLDEN / "expected.json").read_text())
     names = [n for n in expected if len(expected[n]["shape"]) == 3]  # gray pictures are made gray in Python
@@ -90,9 +92,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "bundle").write_bytes(bundle(names))
-        for compiler, flags, simd, emulator in builds:
-            program = build(compiler, flags, simd, folder)
-            for kernels, threads in [("scalar", 1), ("scalar", 2), *([(simd, 1), (simd, 2)] if simd else [])]:
+        for compiler, flags, simds, emulator in builds:
+            program = build(compiler, flags, simds, folder)
+            for kernels, threads in itertools.product(["scalar", *simds], (1, 2)):
                 command = [*emulator, program, folder / "bundle", kernels, str(threads)]
                 pixels, at, wrong = subprocess.run(command, check=True, capture_output=True).stdout, 0, []
                 for name in names:
