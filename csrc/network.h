@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -91,6 +92,7 @@ struct Encoded {
 };
 
 class Tiling;  // see coder.h
+class Flow;    // see flow.h
 
 class Network {
 public:
@@ -107,9 +109,10 @@ public:
     const NetworkShape& shape() const { return shape_; }
 
 private:
-    std::vector<Features> analyse(const uint8_t* pixels, long height, long width, int quality, int threads) const;
-    template <class Code>
-    Features synthesise(const Tiling& tiling, int quality, int threads, bool to_the_end, const Code& code) const;
+    std::vector<std::shared_ptr<Flow>> analysis(const uint8_t* pixels, long height, long width, const Tiling& tiling, int quality,
+                                                int threads) const;  // the features of every level
+    template <class MakeCoder>
+    std::shared_ptr<Flow> synthesis(const Tiling& tiling, int quality, int threads, bool decodes, const MakeCoder& make_coder) const;
 
     NetworkShape shape_;
     Conv stem_, out_;

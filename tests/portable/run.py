@@ -22,7 +22,7 @@ from aecodec.model import shipped
 
 ROOT = Path(__file__).parent.parent.parent
 GOLDEN = ROOT / "tests" / "golden"
-SOURCES = ["kernels", "kernels_scalar", "layers", "coder", "network"]
+SOURCES = ["kernels", "kernels_scalar", "layers", "flow", "stage", "coder", "network"]
 FLAGS = ["-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi", "-pthread", "-static"]
 AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"]
 SIMD_FLAGS = {"avx2": ["-mavx2"], "avx512": AVX512, "neon": []}

@@ -1,0 +1,50 @@
+"""How much memory and time a picture of 100 megapixels takes at the command line.
+
+Run: python bench/large.py [MEGAPIXELS]     writes bench/results/large.json
+The picture is the example photograph, tiled, as a PPM file; the figures hold Python and Pillow, which takes 4 bytes a pixel.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+LIMIT = 1.5e9  # bytes
+
+
+def measured(*arguments: str | Path) -> dict[str, float]:
+    """Runs the command; -> its seconds, and the largest resident set of any command so far, in GB."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "aecodec", *arguments], check=True, stdout=subprocess.DEVNULL)
+    seconds = time.perf_counter() - start
+    return {"seconds": round(seconds, 1), "gigabytes": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9, 3)}
+
+
+def main() -> None:
+    side = int(round((float(sys.argv[1] if len(sys.argv) > 1 else 100) * 1e6) ** 0.5))
+    photo = np.asarray(Image.open(ROOT / "examples" / "parrots.png").convert("RGB"))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        rows, columns = -(-side // photo.shape[0]), -(-side // photo.shape[1])
+        pixels = np.tile(photo, (rows, columns, 1))[:side, :side]
+        (folder / "in.ppm").write_bytes(b"P6 %d %d 255\n" % (side, side) + pixels.tobytes())
+        # The smaller first, as the largest resident set of all children is what can be read.
+        measured("compress", folder / "in.ppm", folder / "a.aec")
+        result = {"pixels": side * side}
+        result["decompress"] = measured("decompress", folder / "a.aec", folder / "out.ppm")
+        result["compress"] = measured("compress", folder / "in.ppm", folder / "b.aec")
+        result["bytes"] = (folder / "b.aec").stat().st_size
+    print(json.dumps(result, indent=1))
+    (ROOT / "bench" / "results" / "large.json").write_text(json.dumps(result, indent=1) + "\n")
+    sys.exit(0 if max(result[k]["gigabytes"] for k in ("compress", "decompress")) * 1e9 < LIMIT else 1)
+
+
+if __name__ == "__main__":
+    main()
