@@ -185,6 +185,11 @@ aec::Network make_network(const py::dict& shape, const py::dict& tensors) {
         auto field = [&](const char* name) { return stage[name].cast<int>(); };
         s.stages.push_back({field("level"), field("latents"), field("digits"), field("refine"), field("stream")});
     }
+    if (shape.contains("previews"))
+        for (const auto& item : shape["previews"]) {
+            const auto preview = item.cast<py::dict>();
+            s.previews.emplace_back(preview["scale"].cast<int>(), preview["stages"].cast<int>());
+        }
     s.feature_bits = shape["feature_bits"].cast<int>();
     s.codewords = shape["codewords"].cast<int>();
     const aec::Tensors t{[&](const std::string& name, long size) { return tensor<int16_t>(tensors, name, size); },
@@ -193,20 +198,14 @@ aec::Network make_network(const py::dict& shape, const py::dict& tensors) {
     return aec::Network(s, t);
 }
 
-void check_settings(int quality, int tile_log2) {
+void check_settings(const aec::Network& network, long height, long width, int quality, int tile_log2) {
+    if (height < 1 || width < 1) throw py::value_error("the picture is empty");
     if (quality < 1 || quality > aec::kQualities) throw py::value_error("quality must be 1 to 100");
     if (tile_log2 < 6 || tile_log2 > 16) throw py::value_error("tile_log2 must be 6 to 16");
+    if ((1 << tile_log2) % network.shape().multiple()) throw py::value_error("tiles are too small for the network");
 }
 
-py::tuple encode(const aec::Network& network, const Array<uint8_t>& pixels, int quality, int tile_log2, float beta, int threads) {
-    if (pixels.ndim() != 3 || pixels.shape(2) != 3 || pixels.size() == 0) throw py::value_error("pixels must be (H, W, 3), not empty");
-    check_settings(quality, tile_log2);
-    if ((1 << tile_log2) % network.shape().multiple()) throw py::value_error("tiles are too small for the network");
-    aec::Encoded e;
-    {
-        py::gil_scoped_release release;
-        e = network.encode(pixels.data(), pixels.shape(0), pixels.shape(1), quality, tile_log2, beta, threads);
-    }
+py::tuple to_python(const aec::Encoded& e) {
     py::list streams;
     for (const auto& tiles : e.streams) {
         py::list row;
@@ -216,16 +215,87 @@ py::tuple encode(const aec::Network& network, const Array<uint8_t>& pixels, int 
     return py::make_tuple(streams, e.bits);
 }
 
-Array<uint8_t> decode(const aec::Network& network, const std::vector<std::vector<std::string>>& streams, long height, long width,
-                      int quality, int tile_log2, int threads) {
-    if (height < 1 || width < 1) throw py::value_error("the picture is empty");
-    check_settings(quality, tile_log2);
-    if ((1 << tile_log2) % network.shape().multiple()) throw py::value_error("tiles are too small for the network");
-    Array<uint8_t> pixels({height, width, 3L});
+py::tuple encode(const aec::Network& network, const Array<uint8_t>& pixels, int quality, int tile_log2, float beta, int threads) {
+    if (pixels.ndim() != 3 || pixels.shape(2) != 3) throw py::value_error("pixels must be (H, W, 3)");
+    check_settings(network, pixels.shape(0), pixels.shape(1), quality, tile_log2);
+    aec::Encoded e;
+    {
+        py::gil_scoped_release release;
+        e = network.encode(pixels.data(), pixels.shape(0), pixels.shape(1), quality, tile_log2, beta, threads);
+    }
+    return to_python(e);
+}
+
+py::tuple encode_codes(const aec::Network& network, const std::vector<Array<uint8_t>>& codes, long height, long width, int quality,
+                       int tile_log2, int threads) {
+    check_settings(network, height, width, quality, tile_log2);
+    aec::Codes maps;
+    for (const auto& c : codes) {
+        if (c.ndim() != 4) throw py::value_error("codes must be (h, w, groups, digits)");
+        maps.emplace_back(c.shape(0), c.shape(1), c.shape(2) * c.shape(3));
+        std::copy(c.data(), c.data() + c.size(), maps.back().data.begin());
+    }
+    aec::Encoded e;
+    {
+        py::gil_scoped_release release;
+        e = network.encode(maps, height, width, quality, tile_log2, threads);
+    }
+    return to_python(e);
+}
+
+struct View {  // what a decoder is asked for
+    int scale;
+    aec::Rectangle area;
+
+    // region: (top, left, bottom, right) in pixels of the picture reduced by `scale`
+    View(const aec::Network& network, long height, long width, int scale, const std::optional<std::array<long, 4>>& region) : scale(scale) {
+        network.head(scale);
+        const long h = (height + scale - 1) / scale, w = (width + scale - 1) / scale;
+        area = {0, 0, h, w};
+        if (!region) return;
+        area = {(*region)[0], (*region)[1], (*region)[2], (*region)[3]};
+        if (area.top < 0 || area.left < 0 || area.bottom > h || area.right > w || area.top >= area.bottom || area.left >= area.right)
+            throw py::value_error("the region is empty or reaches over the picture's edge");
+    }
+};
+
+using Region = std::optional<std::array<long, 4>>;
+
+Array<uint8_t> decode(const aec::Network& network, const aec::Streams& streams, long height, long width, int quality, int tile_log2,
+                      int threads, int scale, const Region& region) {
+    check_settings(network, height, width, quality, tile_log2);
+    const View view(network, height, width, scale, region);
+    Array<uint8_t> pixels({view.area.height(), view.area.width(), 3L});
     uint8_t* p = pixels.mutable_data();
     py::gil_scoped_release release;
-    network.decode(streams, height, width, quality, tile_log2, threads, p);
+    network.decode(streams, height, width, quality, tile_log2, threads, view.scale, view.area, p, nullptr);
     return pixels;
+}
+
+std::vector<Array<uint8_t>> decode_codes(const aec::Network& network, const aec::Streams& streams, long height, long width, int quality,
+                                         int tile_log2, int threads) {
+    check_settings(network, height, width, quality, tile_log2);
+    std::vector<uint8_t> pixels(static_cast<size_t>(height) * width * 3);
+    aec::Codes codes;
+    {
+        py::gil_scoped_release release;
+        network.decode(streams, height, width, quality, tile_log2, threads, 1, {0, 0, height, width}, pixels.data(), &codes);
+    }
+    std::vector<Array<uint8_t>> out;
+    for (size_t i = 0; i < codes.size(); ++i) {
+        const long digits = network.shape().stages[i].digits;
+        out.emplace_back(Shape<uint8_t>{codes[i].height, codes[i].width, codes[i].channels / digits, digits});
+        std::copy(codes[i].data.begin(), codes[i].data.end(), out.back().mutable_data());
+    }
+    return out;
+}
+
+std::vector<std::tuple<long, long, long, long>> tiles(const aec::Network& network, long height, long width, int tile_log2, int scale, const Region& region) {
+    check_settings(network, height, width, 1, tile_log2);
+    const View view(network, height, width, scale, region);
+    std::vector<std::tuple<long, long, long, long>> out;
+    for (const aec::Rectangle& r : network.tiles(height, width, tile_log2, scale, view.area)) out.emplace_back(r.top, r.left, r.bottom, r.right);
+    return out;
 }
 
 }  // namespace
@@ -270,5 +340,9 @@ PYBIND11_MODULE(_core, m) {
     py::class_<aec::Network>(m, "Network")
         .def(py::init(&make_network), "shape"_a, "tensors"_a)
         .def("encode", &encode, py::arg("pixels").noconvert(), "quality"_a, "tile_log2"_a, "beta"_a, "threads"_a = 0)
-        .def("decode", &decode, "streams"_a, "height"_a, "width"_a, "quality"_a, "tile_log2"_a, "threads"_a = 0);
+        .def("encode_codes", &encode_codes, py::arg("codes").noconvert(), "height"_a, "width"_a, "quality"_a, "tile_log2"_a, "threads"_a = 0)
+        .def("decode", &decode, "streams"_a, "height"_a, "width"_a, "quality"_a, "tile_log2"_a, "threads"_a = 0, "scale"_a = 1,
+             "region"_a = py::none())
+        .def("decode_codes", &decode_codes, "streams"_a, "height"_a, "width"_a, "quality"_a, "tile_log2"_a, "threads"_a = 0)
+        .def("tiles", &tiles, "height"_a, "width"_a, "tile_log2"_a, "scale"_a = 1, "region"_a = py::none());
 }

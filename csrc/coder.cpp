@@ -33,16 +33,24 @@ void add_codeword(const Codebook& book, int k, int digit, int32_t* value) {
 
 int largest(const uint8_t* sigma) { return std::max(std::max(sigma[0], sigma[1]), std::max(sigma[2], sigma[3])); }
 
-// Visits the groups of a tile in coding order: row by row, position by position, group by group. `at` is where a group's
-// first latent lies in the band's maps.
+// Where a group lies in a band's maps.
+struct Group {
+    long index, latent;  // of the position's groups; of its first latent in the maps
+    const uint8_t* sigma;
+    uint8_t* code;
+    int32_t* value;
+};
+
+// Visits the groups of a part of a band in coding order: row by row, position by position, group by group.
 template <class Visit>
-void for_each_group(const Stage& stage, Rectangle tile, Band& band, const Visit& visit) {
-    const long d = stage.shape.latents;
-    for (long y = tile.top - band.top; y < tile.bottom - band.top; ++y)
-        for (long x = tile.left; x < tile.right; ++x)
-            for (long g = 0; g < d / kGroup; ++g) {
-                const long at = (y * band.sigma.width + x) * d + g * kGroup;
-                visit(g, at, band.sigma.data.data() + at, band.value.data.data() + at);
+void for_each_group(const Stage& stage, Rectangle part, Band& band, const Visit& visit) {
+    const long d = stage.shape.latents, groups = d / kGroup;
+    for (long y = part.top - band.area.top; y < part.bottom - band.area.top; ++y)
+        for (long x = part.left - band.area.left; x < part.right - band.area.left; ++x)
+            for (long g = 0; g < groups; ++g) {
+                const long at = (y * band.area.width() + x) * d + g * kGroup;
+                visit(Group{g, at, band.sigma.data.data() + at, band.code.data.data() + at / kGroup * stage.shape.digits,
+                            band.value.data.data() + at});
             }
 }
 
@@ -58,6 +66,11 @@ Tiling::Tiling(long height, long width, int tile_log2, long multiple)
 Rectangle Tiling::at(long row, long column, int level) const {
     const long side = 1L << tile_log2_, top = row * side, left = column * side, unit = static_cast<long>(kBlock) << level;
     return {top / unit, left / unit, std::min(top + side, height_) / unit, std::min(left + side, width_) / unit};
+}
+
+Rectangle Tiling::around(Rectangle r, int level) const {
+    const long tile = side(level);
+    return {r.top / tile, r.left / tile, (r.bottom + tile - 1) / tile, (r.right + tile - 1) / tile};
 }
 
 Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int count, const std::vector<int32_t>& inverse_variance) {
@@ -95,28 +108,24 @@ Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int
     return book;
 }
 
-double encode_tile(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, float beta, Rectangle tile, Band& band,
-                   RansEncoder& coder) {
-    const long d = stage.shape.latents;
-    const int digits = stage.shape.digits;
-    const int32_t* step = stage.step.data() + (quality - 1) * d;
+void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, float beta, long begin, long end, Band& band) {
+    const int32_t* step = stage.step.data() + static_cast<long>(quality - 1) * stage.shape.latents;
     float sigmas[kSigmaCount];
     for (int i = 0; i < kSigmaCount; ++i) sigmas[i] = std::exp2(static_cast<float>(i) / kSigmaPerOctave + kSigmaOctaveMin);
-    double bits = 0;
-    uint16_t frequencies[256];
-    for_each_group(stage, tile, band, [&](long g, long at, const uint8_t* sigma, int32_t* value) {
-        const Codebook& book = stage.groups[g];
-        const int sigma_max = largest(sigma);
-        bool moved = false, coded = false;
-        for (int digit = 0; digit < digits; ++digit) coded |= possible(digit ? stage.coarse : book, sigma_max, digit, false) > 1;
-        if (!coded) return;
+    const Rectangle rows{band.area.top + begin, band.area.left, band.area.top + end, band.area.right};
+    for_each_group(stage, rows, band, [&](const Group& group) {
+        const Codebook& book = stage.groups[group.index];
+        const int sigma_max = largest(group.sigma);
+        bool coded = false;
+        for (int digit = 0; digit < stage.shape.digits; ++digit) coded |= possible(digit ? stage.coarse : book, sigma_max, digit, false) > 1;
+        if (!coded) return;  // codes are zero at the start
         float residual[kGroup], spread[kGroup];
         for (int i = 0; i < kGroup; ++i) {
-            const float unit = std::ldexp(static_cast<float>(step[g * kGroup + i]), feature_bits - kStepBits);  // a step
-            residual[i] = static_cast<float>(z.data[at + i] - band.mu.data[at + i]) / unit;
-            spread[i] = sigmas[sigma[i]];
+            const float unit = std::ldexp(static_cast<float>(step[group.index * kGroup + i]), feature_bits - kStepBits);  // a step
+            residual[i] = static_cast<float>(z.data[group.latent + i] - band.mu.data[group.latent + i]) / unit;
+            spread[i] = sigmas[group.sigma[i]];
         }
-        const GroupQuantiser quantiser{digits,
+        const GroupQuantiser quantiser{stage.shape.digits,
                                        book.count,
                                        book.search.data(),
                                        stage.coarse.search.data(),
@@ -127,39 +136,52 @@ double encode_tile(const Stage& stage, const Map<int32_t>& z, int quality, int f
                                        stage.coarse.prefix.data(),
                                        1};
         const Quantised q = kernels().quantise(quantiser, residual, spread, beta);
+        std::copy_n(q.code, stage.shape.digits, group.code);
+    });
+}
+
+double write_codes(const Stage& stage, Rectangle part, Band& band, RansEncoder& coder) {
+    const int digits = stage.shape.digits;
+    double bits = 0;
+    uint16_t frequencies[256];
+    for_each_group(stage, part, band, [&](const Group& group) {
+        const int sigma_max = largest(group.sigma);
+        bool moved = false;
         for (int digit = digits - 1; digit >= 0; --digit) {
-            const Codebook& b = digit ? stage.coarse : book;
-            const int k = q.code[digits - 1 - digit], count = possible(b, sigma_max, digit, moved);
+            const Codebook& b = digit ? stage.coarse : stage.groups[group.index];
+            const int k = group.code[digits - 1 - digit], count = possible(b, sigma_max, digit, moved);
+            if (k >= count) throw std::invalid_argument("a code has no codeword that is possible where it stands");
             if (count == 1) continue;
-            digit_frequencies(stage, b, digit, count, sigma, value, moved, frequencies);
+            digit_frequencies(stage, b, digit, count, group.sigma, group.value, moved, frequencies);
             uint32_t start = 0;
             for (int j = 0; j < k; ++j) start += frequencies[j];
             coder.put(start, frequencies[k]);
             bits += kFrequencyBits - std::log2(frequencies[k]);
-            add_codeword(b, k, digit, value);
+            add_codeword(b, k, digit, group.value);
             moved |= k != 0;
         }
     });
     return bits;
 }
 
-void decode_tile(const Stage& stage, Rectangle tile, Band& band, RansDecoder& coder) {
+void read_codes(const Stage& stage, Rectangle part, Band& band, RansDecoder& coder) {
     const int digits = stage.shape.digits;
     uint16_t frequencies[256];
-    for_each_group(stage, tile, band, [&](long g, long, const uint8_t* sigma, int32_t* value) {
-        const int sigma_max = largest(sigma);
+    for_each_group(stage, part, band, [&](const Group& group) {
+        const int sigma_max = largest(group.sigma);
         bool moved = false;
         for (int digit = digits - 1; digit >= 0; --digit) {
-            const Codebook& b = digit ? stage.coarse : stage.groups[g];
+            const Codebook& b = digit ? stage.coarse : stage.groups[group.index];
             const int count = possible(b, sigma_max, digit, moved);
             if (count == 1) continue;
-            digit_frequencies(stage, b, digit, count, sigma, value, moved, frequencies);
+            digit_frequencies(stage, b, digit, count, group.sigma, group.value, moved, frequencies);
             const uint32_t slot = coder.slot();
             uint32_t start = 0;
             int k = 0;
             while (start + frequencies[k] <= slot) start += frequencies[k++];
             coder.take(start, frequencies[k]);
-            add_codeword(b, k, digit, value);
+            group.code[digits - 1 - digit] = static_cast<uint8_t>(k);
+            add_codeword(b, k, digit, group.value);
             moved |= k != 0;
         }
     });

@@ -8,85 +8,131 @@
 namespace aec {
 namespace {
 
-// The rANS coders of the rows of tiles that are being worked on; Coder is RansEncoder or RansDecoder.
-template <class Coder>
-using OpenRows = std::map<std::pair<int, long>, std::vector<Coder>>;  // by stream and row of tiles
+Head load_head(const Tensors& t, const std::string& name, const NetworkShape& shape, int scale, int stages) {
+    if (scale < 1 || scale > kBlock || kBlock % scale || stages < 1 || stages > static_cast<int>(shape.stages.size()))
+        throw std::invalid_argument(name + ": impossible shape");
+    const int level = shape.stages[stages - 1].level, side = (kBlock << level) / scale;
+    const int channels = (3 * side * side + kOutBlock - 1) / kOutBlock * kOutBlock;
+    return {scale, stages, side, load_conv(t, name, shape.channels[level], channels, 1)};
+}
 
-// Where a stage codes: which coders, and when the first or the last stage of a stream is at the start or the end of a row.
+// Where a stage codes: the area, in positions and in tiles, and whether it is the last of its stream.
 struct Place {
     const Stage& stage;
     const Tiling& tiling;
+    Rectangle tiles;
     bool last_of_stream;
     int threads;
 
-    long row(const Band& band) const { return band.top / tiling.side(stage.shape.level); }
-    Rectangle tile(const Band& band, long column) const {
-        const Rectangle r = tiling.at(row(band), column, stage.shape.level);
-        return {band.top, r.left, band.bottom, r.right};
+    long row(const Band& band) const { return band.area.top / tiling.side(stage.shape.level); }
+    // The band's part of the tile in a column, from the left of the area.
+    Rectangle part(const Band& band, long column) const {
+        const Rectangle tile = tiling.at(row(band), tiles.left + column, stage.shape.level);
+        return {band.area.top, tile.left, band.area.bottom, tile.right};
     }
-    bool finishes_row(const Band& band) const { return last_of_stream && band.bottom == tiling.at(row(band), 0, stage.shape.level).bottom; }
+    long tile(const Band& band, long column) const { return row(band) * tiling.columns() + tiles.left + column; }
+    bool finishes_tiles(const Band& band) const {
+        return last_of_stream && band.area.bottom == tiling.at(row(band), 0, stage.shape.level).bottom;
+    }
 };
+
+// The rANS coders of the tiles that are being worked on, by stream and tile; Coder is RansEncoder or RansDecoder.
+template <class Coder>
+using Open = std::map<std::pair<int, long>, Coder>;
 
 class StageEncoder : public StageCoder {
 public:
-    StageEncoder(const Place& place, Latents latents, int quality, int feature_bits, float beta, OpenRows<RansEncoder>& open,
-                 Encoded& result, double& bits)
-        : place_(place), latents_(std::move(latents)), quality_(quality), feature_bits_(feature_bits), beta_(beta), open_(open), result_(result), bits_(bits) {}
+    using Chooser = std::function<void(Band&)>;  // fills in a band's codes
+
+    StageEncoder(const Place& place, Chooser choose, Open<RansEncoder>& open, std::vector<std::string>& tiles, double& bits)
+        : place_(place), choose_(std::move(choose)), open_(open), tiles_(tiles), bits_(bits) {}
 
     void code(Band& band) override {
-        const long row = place_.row(band), columns = place_.tiling.columns();
+        choose_(band);
         const int stream = place_.stage.shape.stream;
-        auto& coders = open_.try_emplace({stream, row}, columns, RansEncoder(kLanes)).first->second;
-        const Map<int32_t> z = latents_.rows(band.top, band.bottom);
+        const long columns = place_.tiles.width();
+        std::vector<RansEncoder*> coders;
+        for (long c = 0; c < columns; ++c) coders.push_back(&open_.try_emplace({stream, place_.tile(band, c)}, kLanes).first->second);
+        const bool finish = place_.finishes_tiles(band);
         std::vector<double> bits(columns);
-        const bool finish = place_.finishes_row(band);
         parallel_for(columns, place_.threads, 1, [&](long begin, long end, int) {
             for (long c = begin; c < end; ++c) {
-                bits[c] = encode_tile(place_.stage, z, quality_, feature_bits_, beta_, place_.tile(band, c), band, coders[c]);
-                if (finish) result_.streams[stream][row * columns + c] = coders[c].finish();
+                bits[c] = write_codes(place_.stage, place_.part(band, c), band, *coders[c]);
+                if (finish) tiles_[place_.tile(band, c)] = coders[c]->finish();
             }
         });
         for (double b : bits) bits_ += b;
-        if (finish) open_.erase({stream, row});
+        for (long c = 0; finish && c < columns; ++c) open_.erase({stream, place_.tile(band, c)});
     }
 
 private:
     const Place place_;
-    Latents latents_;
-    const int quality_, feature_bits_;
-    const float beta_;
-    OpenRows<RansEncoder>& open_;
-    Encoded& result_;
+    const Chooser choose_;
+    Open<RansEncoder>& open_;
+    std::vector<std::string>& tiles_;
     double& bits_;
 };
 
 class StageDecoder : public StageCoder {
 public:
-    StageDecoder(const Place& place, const std::vector<std::string>& tiles, OpenRows<RansDecoder>& open) : place_(place), tiles_(tiles), open_(open) {}
+    // missing: of the tiles of the whole picture. codes: of the whole picture, to be filled in, or null.
+    StageDecoder(const Place& place, const std::vector<std::optional<std::string>>& tiles, std::vector<bool> missing,
+                 Open<RansDecoder>& open, Map<uint8_t>* codes)
+        : place_(place), tiles_(tiles), missing_(std::move(missing)), open_(open), codes_(codes) {}
 
     void code(Band& band) override {
-        const long row = place_.row(band), columns = place_.tiling.columns();
-        const std::pair<int, long> key{place_.stage.shape.stream, row};
-        auto& coders = open_[key];
-        for (long c = coders.size(); c < columns; ++c) {
-            const std::string& tile = tiles_[row * columns + c];
-            coders.emplace_back(reinterpret_cast<const uint8_t*>(tile.data()), tile.size(), kLanes);
+        const int stream = place_.stage.shape.stream;
+        std::vector<long> columns;
+        std::vector<RansDecoder*> coders;
+        for (long c = 0; c < place_.tiles.width(); ++c) {
+            const long tile = place_.tile(band, c);
+            if (missing_[tile]) continue;
+            const auto* data = reinterpret_cast<const uint8_t*>(tiles_[tile]->data());
+            columns.push_back(c);
+            coders.push_back(&open_.try_emplace({stream, tile}, data, tiles_[tile]->size(), kLanes).first->second);
         }
-        const bool finish = place_.finishes_row(band);
-        parallel_for(columns, place_.threads, 1, [&](long begin, long end, int) {
-            for (long c = begin; c < end; ++c) {
-                decode_tile(place_.stage, place_.tile(band, c), band, coders[c]);
-                if (finish) coders[c].finish();
+        const bool finish = place_.finishes_tiles(band);
+        parallel_for(columns.size(), place_.threads, 1, [&](long begin, long end, int) {
+            for (long i = begin; i < end; ++i) {
+                read_codes(place_.stage, place_.part(band, columns[i]), band, *coders[i]);
+                if (finish) coders[i]->finish();
             }
         });
-        if (finish) open_.erase(key);
+        for (long c : columns)
+            if (finish) open_.erase({stream, place_.tile(band, c)});
+        for (long y = 0; codes_ && y < band.area.height(); ++y)
+            std::copy_n(band.code.row(y), band.area.width() * band.code.channels,
+                        codes_->row(band.area.top + y) + band.area.left * codes_->channels);
     }
 
 private:
     const Place place_;
-    const std::vector<std::string>& tiles_;
-    OpenRows<RansDecoder>& open_;
+    const std::vector<std::optional<std::string>>& tiles_;
+    const std::vector<bool> missing_;
+    Open<RansDecoder>& open_;
+    Map<uint8_t>* codes_;
 };
+
+// The tiles that cannot be decoded in a stage: those that the stream lacks, and those that see (or touch at a corner) one
+// that an earlier stage could not decode, as their probabilities are not those that the encoder had.
+std::vector<bool> missing_tiles(const Tiling& tiling, const std::vector<std::optional<std::string>>& tiles, const std::vector<bool>& before) {
+    std::vector<bool> missing(tiling.count());
+    for (long row = 0; row < tiling.rows(); ++row)
+        for (long column = 0; column < tiling.columns(); ++column) {
+            bool lost = !tiles[row * tiling.columns() + column];
+            for (long r = std::max(0L, row - 1); r < std::min(tiling.rows(), row + 2); ++r)
+                for (long c = std::max(0L, column - 1); c < std::min(tiling.columns(), column + 2); ++c)
+                    lost = lost || (!before.empty() && before[r * tiling.columns() + c]);
+            missing[row * tiling.columns() + column] = lost;
+        }
+    return missing;
+}
+
+// The positions whose features an area of a head's pixels needs.
+Rectangle positions(const Head& head, Rectangle area) {
+    const long side = head.side;
+    return {area.top / side, area.left / side, (area.bottom + side - 1) / side, (area.right + side - 1) / side};
+}
 
 }  // namespace
 
@@ -97,7 +143,6 @@ Network::Network(const NetworkShape& shape, const Tensors& t) : shape_(shape) {
         shape.codewords > 256)
         throw std::invalid_argument("the network has an impossible shape");
     stem_ = load_conv(t, "stem", 3 * kBlock * kBlock, shape.channels[0], 1);
-    out_ = load_conv(t, "out", shape.channels[0], 3 * kBlock * kBlock, 1);
     for (int i = 0; i < levels; ++i) {
         analysis_.emplace_back();
         for (int j = 0; j < shape.analysis[i]; ++j)
@@ -113,6 +158,15 @@ Network::Network(const NetworkShape& shape, const Tensors& t) : shape_(shape) {
             throw std::invalid_argument("the network's stages are out of order");
         stages_.push_back(load_stage(t, "stages." + std::to_string(i), shape, s));
     }
+    heads_.push_back(load_head(t, "out", shape, 1, static_cast<int>(stages_.size())));
+    for (const auto& [scale, stages] : shape.previews)
+        heads_.push_back(load_head(t, "preview." + std::to_string(scale), shape, scale, stages));
+}
+
+const Head& Network::head(int scale) const {
+    for (const Head& h : heads_)
+        if (h.scale == scale) return h;
+    throw std::invalid_argument("the model has no pictures reduced by " + std::to_string(scale));
 }
 
 std::vector<FlowPointer> Network::analysis(const uint8_t* pixels, long height, long width, const Tiling& tiling, int quality, int threads) const {
@@ -120,67 +174,144 @@ std::vector<FlowPointer> Network::analysis(const uint8_t* pixels, long height, l
     FlowPointer e = stem(stem_, pixels, height, width, tiling.height() / kBlock, tiling.width() / kBlock, threads);
     for (size_t i = 0; i < analysis_.size(); ++i) {
         if (i) e = downsample(down_[i - 1], e, threads);
-        for (const Block& b : analysis_[i]) e = residual_block(b, e, quality, threads);
+        for (const Block& b : analysis_[i]) e = residual_block(b, e, e->area, quality, threads);
         levels.push_back(e);
     }
     return levels;
 }
 
+std::vector<Network::StageAreas> Network::areas(const Tiling& tiling, int stages, Rectangle wanted) const {
+    std::vector<StageAreas> result(stages);
+    for (int i = stages; i-- > 0;) {
+        const StageShape& shape = shape_.stages[i];
+        const long unit = static_cast<long>(kBlock) << shape.level, height = tiling.height() / unit, width = tiling.width() / unit;
+        auto grown = [&](Rectangle r) {
+            return Rectangle{std::max(0L, r.top - 1), std::max(0L, r.left - 1), std::min(height, r.bottom + 1), std::min(width, r.right + 1)};
+        };
+        StageAreas& a = result[i];
+        a.refined.resize(shape.refine);
+        for (int j = shape.refine; j-- > 0; wanted = grown(wanted)) a.refined[j] = wanted;
+        const Rectangle tiles = tiling.around(wanted, shape.level);
+        a.coded = {tiling.at(tiles.top, tiles.left, shape.level).top, tiling.at(tiles.top, tiles.left, shape.level).left,
+                   tiling.at(tiles.bottom - 1, tiles.right - 1, shape.level).bottom, tiling.at(tiles.bottom - 1, tiles.right - 1, shape.level).right};
+        wanted = a.before = grown(a.coded);
+        for (int level = shape.level; i > 0 && level < shape_.stages[i - 1].level; ++level) {
+            wanted = {wanted.top / 2, wanted.left / 2, (wanted.bottom + 1) / 2, (wanted.right + 1) / 2};
+            a.up.push_back({2 * wanted.top, 2 * wanted.left, 2 * wanted.bottom, 2 * wanted.right});
+        }
+    }
+    return result;
+}
+
+std::vector<Rectangle> Network::tiles(long height, long width, int tile_log2, int scale, Rectangle area) const {
+    const Tiling tiling(height, width, tile_log2, shape_.multiple());
+    const Head& h = head(scale);
+    std::vector<Rectangle> result(shape_.streams(), {0, 0, 0, 0});
+    const auto all = areas(tiling, h.stages, positions(h, area));
+    for (int i = h.stages; i-- > 0;)  // the first stage of a stream needs the most
+        result[shape_.stages[i].stream] = tiling.around(all[i].coded, shape_.stages[i].level);
+    return result;
+}
+
 template <class MakeCoder>
-FlowPointer Network::synthesis(const Tiling& tiling, int quality, int threads, bool decodes, const MakeCoder& make_coder) const {
+FlowPointer Network::synthesis(const Tiling& tiling, int stages, Rectangle wanted, int quality, int threads, bool decodes,
+                               const MakeCoder& make_coder) const {
+    const auto all = areas(tiling, stages, wanted);
     int level = static_cast<int>(shape_.channels.size()) - 1;
-    FlowPointer f = zeros(tiling.height() / shape_.multiple(), tiling.width() / shape_.multiple(), shape_.channels[level], threads);
-    for (size_t i = 0; i < stages_.size(); ++i) {
+    FlowPointer f = zeros(tiling.height() / shape_.multiple(), tiling.width() / shape_.multiple(), all[0].before, shape_.channels[level], threads);
+    for (int i = 0; i < stages; ++i) {
         const Stage& stage = stages_[i];
-        for (; level > stage.shape.level; --level) f = upsample(up_[level - 1], f, threads);
-        const bool last = i + 1 == stages_.size(), last_of_stream = last || stages_[i + 1].shape.stream != stage.shape.stream;
+        const StageAreas& area = all[i];
+        for (size_t step = area.up.size(); step-- > 0;) f = upsample(up_[--level], f, area.up[step], threads);
         const bool first_of_stream = i == 0 || stages_[i - 1].shape.stream != stage.shape.stream;
-        auto coder = make_coder(i, Place{stage, tiling, last_of_stream, threads}, f);
-        f = code_stage({stage, tiling, quality, shape_.feature_bits, threads, !first_of_stream, decodes || !last}, f, std::move(coder));
-        if (!decodes && last) break;
-        for (const Block& b : stage.refine) f = residual_block(b, f, quality, threads);
+        const bool last_of_stream = i + 1 == static_cast<int>(stages_.size()) || stages_[i + 1].shape.stream != stage.shape.stream;
+        const bool goes_on = decodes || i + 1 < stages;
+        auto coder = make_coder(i, Place{stage, tiling, tiling.around(area.coded, level), last_of_stream, threads}, f);
+        f = code_stage({stage, tiling, quality, shape_.feature_bits, threads, !first_of_stream, goes_on}, f, area.coded, std::move(coder));
+        for (size_t j = 0; goes_on && j < stage.refine.size(); ++j) f = residual_block(stage.refine[j], f, area.refined[j], quality, threads);
     }
     return f;
 }
 
-Encoded Network::encode(const uint8_t* pixels, long height, long width, int quality, int tile_log2, float beta, int threads) const {
-    const Tiling tiling(height, width, tile_log2, shape_.multiple());
+template <class MakeChooser>
+Encoded Network::encode(const Tiling& tiling, int quality, int threads, const MakeChooser& make_chooser) const {
     Encoded result;
     result.bits.assign(stages_.size(), 0);
     result.streams.assign(shape_.streams(), std::vector<std::string>(tiling.count()));
-    OpenRows<RansEncoder> open;
-    const auto e = analysis(pixels, height, width, tiling, quality, threads);
-    Reader f(synthesis(tiling, quality, threads, false, [&](size_t i, const Place& place, const FlowPointer& f) {
-        return std::make_unique<StageEncoder>(place, Latents(place.stage, f, e[place.stage.shape.level], threads), quality,
-                                              shape_.feature_bits, beta, open, result, result.bits[i]);
+    Open<RansEncoder> open;
+    const int stages = static_cast<int>(stages_.size());
+    const Rectangle whole = tiling.whole(stages_.back().shape.level);
+    Reader f(synthesis(tiling, stages, whole, quality, threads, false, [&](int i, const Place& place, const FlowPointer& before) {
+        return std::make_unique<StageEncoder>(place, make_chooser(i, before), open, result.streams[place.stage.shape.stream], result.bits[i]);
     }));
     for_each_strip(f, [](long, long) {});  // the stages have done the work
     return result;
 }
 
-void Network::decode(const std::vector<std::vector<std::string>>& streams, long height, long width, int quality, int tile_log2,
-                     int threads, uint8_t* pixels) const {
+Encoded Network::encode(const uint8_t* pixels, long height, long width, int quality, int tile_log2, float beta, int threads) const {
+    const Tiling tiling(height, width, tile_log2, shape_.multiple());
+    const auto e = analysis(pixels, height, width, tiling, quality, threads);
+    return encode(tiling, quality, threads, [&](int i, const FlowPointer& f) -> StageEncoder::Chooser {
+        const Stage& stage = stages_[i];
+        auto latents = std::make_shared<Latents>(stage, f, e[stage.shape.level], threads);
+        return [=, &stage](Band& band) {
+            const Map<int32_t> z = latents->rows(band.area.top, band.area.bottom);
+            parallel_for(band.area.height(), threads, 1, [&](long begin, long end, int) {
+                choose_codes(stage, z, quality, shape_.feature_bits, beta, begin, end, band);
+            });
+        };
+    });
+}
+
+Encoded Network::encode(const Codes& codes, long height, long width, int quality, int tile_log2, int threads) const {
+    const Tiling tiling(height, width, tile_log2, shape_.multiple());
+    if (codes.size() != stages_.size()) throw std::invalid_argument("the number of stages is wrong");
+    for (size_t i = 0; i < stages_.size(); ++i) {
+        const StageShape& s = stages_[i].shape;
+        const Rectangle whole = tiling.whole(s.level);
+        if (codes[i].height != whole.height() || codes[i].width != whole.width() || codes[i].channels != s.latents / kGroup * s.digits)
+            throw std::invalid_argument("the codes of stage " + std::to_string(i) + " have the wrong shape");
+    }
+    return encode(tiling, quality, threads, [&](int i, const FlowPointer&) -> StageEncoder::Chooser {
+        return [given = &codes[i]](Band& band) {
+            std::copy_n(given->row(band.area.top), band.code.data.size(), band.code.data.begin());
+        };
+    });
+}
+
+void Network::decode(const Streams& streams, long height, long width, int quality, int tile_log2, int threads, int scale, Rectangle area,
+                     uint8_t* pixels, Codes* codes) const {
     const Tiling tiling(height, width, tile_log2, shape_.multiple());
     if (static_cast<int>(streams.size()) != shape_.streams()) throw CorruptStream("the number of coded streams is wrong");
     for (const auto& s : streams)
         if (static_cast<long>(s.size()) != tiling.count()) throw CorruptStream("the number of coded tiles is wrong");
-    OpenRows<RansDecoder> open;
-    Reader f(synthesis(tiling, quality, threads, true, [&](size_t, const Place& place, const FlowPointer&) {
-        return std::make_unique<StageDecoder>(place, streams[place.stage.shape.stream], open);
+    const Head& head = this->head(scale);
+    if (codes) codes->reserve(head.stages);  // so that their addresses stay
+    Open<RansDecoder> open;
+    std::vector<bool> missing;
+    Reader f(synthesis(tiling, head.stages, positions(head, area), quality, threads, true, [&](int i, const Place& place, const FlowPointer& before) {
+        const StageShape& s = place.stage.shape;
+        missing = missing_tiles(tiling, streams[s.stream], missing);
+        if (codes) codes->emplace_back(before->height, before->width, s.latents / kGroup * s.digits);
+        return std::make_unique<StageDecoder>(place, streams[s.stream], missing, open, codes ? &(*codes)[i] : nullptr);
     }));
+    const Conv& conv = head.conv;
+    const long side = head.side, left = f.flow().area.left, columns = f.flow().area.width();
     for_each_strip(f, [&](long top, long bottom) {
         parallel_for(bottom - top, threads, 1, [&](long begin, long end, int) {
-            std::vector<int16_t> row(f.width() * f.channels());
-            std::vector<int32_t> sums(f.width() * out_.out);
+            std::vector<int16_t> row(columns * f.channels());
+            std::vector<int32_t> sums(columns * conv.out);
             for (long y = top + begin; y < top + end; ++y) {
-                kernels().clamp(f.row(y), row.data(), f.width() * f.channels());
-                conv_1x1(out_, row.data(), f.width(), sums.data());
-                for (int i = 0; i < kBlock && y * kBlock + i < height; ++i)
-                    for (long x = 0; x < width; ++x)
+                kernels().clamp(f.row(y, left), row.data(), columns * f.channels());
+                conv_1x1(conv, row.data(), columns, sums.data());
+                for (long i = std::max(0L, area.top - y * side); i < std::min(side, area.bottom - y * side); ++i) {
+                    uint8_t* out = pixels + (y * side + i - area.top) * area.width() * 3;
+                    for (long x = area.left; x < area.right; ++x)
                         for (int c = 0; c < 3; ++c) {
-                            const int32_t v = sums[x / kBlock * out_.out + (c * kBlock + i) * kBlock + x % kBlock] + 128;
-                            pixels[((y * kBlock + i) * width + x) * 3 + c] = static_cast<uint8_t>(std::min(255, std::max(0, v)));
+                            const int32_t v = sums[(x / side - left) * conv.out + (c * side + i) * side + x % side] + 128;
+                            *out++ = static_cast<uint8_t>(std::min(255, std::max(0, v)));
                         }
+                }
             }
         });
     });

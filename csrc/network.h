@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels.h"
@@ -24,6 +26,7 @@ struct StageShape {
 struct NetworkShape {
     std::vector<int> channels, hidden, analysis;  // a level
     std::vector<StageShape> stages;               // coarse to fine
+    std::vector<std::pair<int, int>> previews;    // scale, stages
     int feature_bits;                             // fractional bits of features
     int codewords;
 
@@ -73,6 +76,12 @@ struct Stage {
     std::vector<Block> refine;
 };
 
+struct Rectangle {
+    long top, left, bottom, right;
+    long height() const { return bottom - top; }
+    long width() const { return right - left; }
+};
+
 // Features, or any values, at every position of a level.
 template <class T>
 struct Map {
@@ -85,6 +94,17 @@ struct Map {
     const T* row(long y) const { return data.data() + y * width * channels; }
 };
 using Features = Map<int16_t>;
+
+// The colours of the picture, or of a reduced one, as a linear function of the features after some stages.
+struct Head {
+    int scale;   // of the picture's sides
+    int stages;  // that it needs
+    int side;    // pixels on a side of what a position of the last of them gives
+    Conv conv;   // to [3][side][side] and, up to a multiple of kOutBlock, nothing
+};
+
+using Codes = std::vector<Map<uint8_t>>;  // a stage's: [height][width][groups * digits], the coarsest digit first
+using Streams = std::vector<std::vector<std::optional<std::string>>>;  // [stream][tile]; what is missing is guessed
 
 struct Encoded {
     std::vector<std::vector<std::string>> streams;  // [stream][tile]
@@ -102,20 +122,40 @@ public:
     // a bit in squared steps.
     Encoded encode(const uint8_t* pixels, long height, long width, int quality, int tile_log2, float beta, int threads) const;
 
-    // streams [stream][tile]; throws CorruptStream.
-    void decode(const std::vector<std::vector<std::string>>& streams, long height, long width, int quality, int tile_log2,
-                int threads, uint8_t* pixels) const;
+    // The same from codes that somebody else has chosen; throws std::invalid_argument where they are impossible.
+    Encoded encode(const Codes& codes, long height, long width, int quality, int tile_log2, int threads) const;
+
+    // An area of the picture, or of one that is reduced by a head's scale, to pixels [area's height][width][3]; and the codes
+    // of all stages, if asked for. Tiles that are missing, and what follows from them, are filled in with what the prior
+    // expects. Throws CorruptStream.
+    void decode(const Streams& streams, long height, long width, int quality, int tile_log2, int threads, int scale, Rectangle area,
+                uint8_t* pixels, Codes* codes) const;
+
+    // The tiles, in units of tiles, of every stream that `decode` would read.
+    std::vector<Rectangle> tiles(long height, long width, int tile_log2, int scale, Rectangle area) const;
+
+    const Head& head(int scale) const;  // throws std::invalid_argument where there is none
 
     const NetworkShape& shape() const { return shape_; }
 
 private:
     std::vector<std::shared_ptr<Flow>> analysis(const uint8_t* pixels, long height, long width, const Tiling& tiling, int quality,
                                                 int threads) const;  // the features of every level
+    // Of what each stage must make so that an area of the features after the last of `stages` can be made.
+    struct StageAreas {
+        std::vector<Rectangle> up, refined;  // up: the last step first
+        Rectangle before, coded;
+    };
+    std::vector<StageAreas> areas(const Tiling& tiling, int stages, Rectangle wanted) const;
     template <class MakeCoder>
-    std::shared_ptr<Flow> synthesis(const Tiling& tiling, int quality, int threads, bool decodes, const MakeCoder& make_coder) const;
+    std::shared_ptr<Flow> synthesis(const Tiling& tiling, int stages, Rectangle wanted, int quality, int threads, bool decodes,
+                                    const MakeCoder& make_coder) const;
+    template <class MakeChooser>
+    Encoded encode(const Tiling& tiling, int quality, int threads, const MakeChooser& make_chooser) const;
 
     NetworkShape shape_;
-    Conv stem_, out_;
+    Conv stem_;
+    std::vector<Head> heads_;  // the first is the full picture's
     std::vector<Conv> down_, up_;
     std::vector<std::vector<Block>> analysis_;
     std::vector<Stage> stages_;

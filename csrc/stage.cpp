@@ -9,19 +9,20 @@ namespace {
 int16_t clamp_input(int64_t x) { return static_cast<int16_t>(std::min<int64_t>(kConvInputMax, std::max<int64_t>(-kConvInputMax, x))); }
 int16_t saturate16(int64_t x) { return static_cast<int16_t>(std::min<int64_t>(32767, std::max<int64_t>(-32768, x))); }
 
-// The prior: μ and σ of the latents of rows top..bottom, from the features before the stage and their local energy.
-Band predict(const StagePlan& plan, const Reader& in, long top, long bottom) {
+// The prior: μ and σ of an area's latents, from the features before the stage and their local energy.
+Band predict(const StagePlan& plan, const Reader& in, Rectangle area) {
     const Stage& stage = plan.stage;
-    const long width = in.width(), channels = in.channels(), d = stage.shape.latents, hidden = stage.prior_in.out, height = bottom - top;
+    const long width = area.width(), height = area.height(), channels = in.channels(), d = stage.shape.latents, hidden = stage.prior_in.out;
     const int16_t* log_gain = stage.log_gain.data() + (plan.quality - 1) * d;
-    Band band{top, bottom, Features(height, width, d), Map<uint8_t>(height, width, d), Map<int32_t>(height, width, d)};
+    Band band{area, Features(height, width, d), Map<uint8_t>(height, width, d), Map<uint8_t>(height, width, d / kGroup * stage.shape.digits),
+              Map<int32_t>(height, width, d)};
     parallel_for(height, plan.threads, kRowsAtOnce, [&](long begin, long end, int) {
         const long stride = (width + 2) * channels;
-        Window window(in);
+        Window window(in, area.left, area.right);
         std::vector<int16_t> inputs(3 * width * channels), inner(width * hidden);
         std::vector<int32_t> column(stride), sums(width * std::max(hidden, 2 * d));
         for (long y = begin; y < end; ++y) {
-            window.move_to(top + y);
+            window.move_to(area.top + y);
             for (long i = 0; i < stride; ++i) column[i] = std::abs(window.row(0)[i]) + std::abs(window.row(1)[i]) + std::abs(window.row(2)[i]);
             for (long x = 0; x < width; ++x) {
                 int16_t* at = inputs.data() + 3 * x * channels;
@@ -52,16 +53,16 @@ Band predict(const StagePlan& plan, const Reader& in, long top, long bottom) {
 
 class CodedStage : public Flow {
 public:
-    CodedStage(const StagePlan& plan, FlowPointer in, std::unique_ptr<StageCoder> coder)
-        : Flow(in->height, in->width, in->channels, plan.threads), plan_(plan), in_(std::move(in)), coder_(std::move(coder)) {}
+    CodedStage(const StagePlan& plan, FlowPointer in, Rectangle area, std::unique_ptr<StageCoder> coder)
+        : Flow(in->height, in->width, area, in->channels, plan.threads), plan_(plan), in_(std::move(in)), coder_(std::move(coder)) {}
 
 private:
     void make(long begin, long end) override {
         const long tile = plan_.tiling.side(plan_.stage.shape.level);
         for (long top = begin; top < end;) {
-            const long border = std::min(height, (top / tile + 1) * tile), bottom = std::min(end, border);
+            const long border = (top / tile + 1) * tile, bottom = std::min(end, border);
             in_.need(std::max(bottom + 1, plan_.waits ? border : 0));
-            Band band = predict(plan_, in_, top, bottom);
+            Band band = predict(plan_, in_, {top, area.left, bottom, area.right});
             coder_->code(band);
             if (plan_.injects) inject(band);
             in_.drop(bottom - 1);
@@ -71,23 +72,24 @@ private:
 
     void inject(const Band& band) {
         const Stage& stage = plan_.stage;
-        const long d = stage.shape.latents;
+        const long columns = area.width(), d = stage.shape.latents;
         const int32_t* step = stage.step.data() + (plan_.quality - 1) * d;
         const int shift = kCodewordBits + kStepBits - plan_.feature_bits;
-        parallel_for(band.bottom - band.top, threads, 1, [&](long begin, long end, int) {
-            std::vector<int16_t> values(width * d);
-            std::vector<int32_t> sums(width * channels);
+        parallel_for(band.area.height(), threads, 1, [&](long begin, long end, int) {
+            std::vector<int16_t> values(columns * d);
+            std::vector<int32_t> sums(columns * channels);
             for (long y = begin; y < end; ++y) {
                 const int16_t* mu = band.mu.row(y);
                 const int32_t* value = band.value.row(y);
-                for (long x = 0; x < width; ++x)
+                for (long x = 0; x < columns; ++x)
                     for (long i = 0; i < d; ++i) {
                         const long at = x * d + i;
                         const int64_t scaled = (static_cast<int64_t>(value[at]) * step[i] + (1 << (shift - 1))) >> shift;
                         values[at] = clamp_input(mu[at] + scaled);
                     }
-                conv_1x1(stage.inject, values.data(), width, sums.data());
-                kernels().add(in_.row(band.top + y), sums.data(), row(band.top + y), width * channels);
+                conv_1x1(stage.inject, values.data(), columns, sums.data());
+                const long at = band.area.top + y;
+                kernels().add(in_.row(at, area.left), sums.data(), row(at), columns * channels);
             }
         });
     }
@@ -99,7 +101,7 @@ private:
 
 // What the picture's features have more than the decoded ones, as a convolution's input; [width][channels].
 void difference(const Reader& decoded, const Reader& picture, long y, std::vector<int16_t>& out) {
-    const int16_t *f = decoded.row(y), *e = picture.row(y);
+    const int16_t *f = decoded.row(y, 0), *e = picture.row(y, 0);
     for (size_t i = 0; i < out.size(); ++i) out[i] = clamp_input(e[i] - f[i]);
 }
 
@@ -107,7 +109,7 @@ void difference(const Reader& decoded, const Reader& picture, long y, std::vecto
 class Posterior : public Flow {
 public:
     Posterior(const Stage& stage, FlowPointer decoded, FlowPointer picture, int threads)
-        : Flow(decoded->height, decoded->width, stage.posterior_in.out, threads),
+        : Flow(decoded->height, decoded->width, decoded->area, stage.posterior_in.out, threads),
           stage_(stage), decoded_(std::move(decoded)), picture_(std::move(picture)) {}
 
 private:
@@ -120,7 +122,7 @@ private:
             std::vector<int32_t> sums(width * channels);
             for (long y = begin + first; y < begin + last; ++y) {
                 difference(decoded_, picture_, y, more);
-                const int16_t* f = decoded_.row(y);
+                const int16_t* f = decoded_.row(y, 0);
                 for (long x = 0; x < width; ++x) {
                     kernels().clamp(f + x * n, both.data() + 2 * x * n, n);
                     std::copy_n(more.data() + x * n, n, both.data() + (2 * x + 1) * n);
@@ -176,19 +178,19 @@ Stage load_stage(const Tensors& t, const std::string& name, const NetworkShape& 
     return stage;
 }
 
-FlowPointer code_stage(const StagePlan& plan, FlowPointer in, std::unique_ptr<StageCoder> coder) {
-    return std::make_shared<CodedStage>(plan, std::move(in), std::move(coder));
+FlowPointer code_stage(const StagePlan& plan, FlowPointer in, Rectangle area, std::unique_ptr<StageCoder> coder) {
+    return std::make_shared<CodedStage>(plan, std::move(in), area, std::move(coder));
 }
 
 Latents::Latents(const Stage& stage, FlowPointer decoded, FlowPointer picture, int threads)
     : stage_(stage), decoded_(decoded), picture_(picture), inner_(std::make_shared<Posterior>(stage, decoded, picture, threads)), threads_(threads) {}
 
 Map<int32_t> Latents::rows(long begin, long end) {
-    const long width = decoded_.width(), d = stage_.shape.latents;
+    const long width = decoded_.flow().width, d = stage_.shape.latents;
     inner_.need(end + 1);
     Map<int32_t> z(end - begin, width, d);
     parallel_for(end - begin, threads_, kRowsAtOnce, [&](long first, long last, int) {
-        Window window(inner_);
+        Window window(inner_, 0, width);
         std::vector<int16_t> more(width * decoded_.channels());
         std::vector<int32_t> sums(width * d);
         for (long y = begin + first; y < begin + last; ++y) {

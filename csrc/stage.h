@@ -7,8 +7,8 @@ namespace aec {
 
 Stage load_stage(const Tensors& tensors, const std::string& name, const NetworkShape& shape, const StageShape& stage);
 
-// Fills in a band's values: an encoder chooses them, a decoder reads them. Bands come from the top down; none reaches over
-// the border of a row of tiles.
+// Fills in a band's codes and values: an encoder chooses them, a decoder reads them. Bands are as wide as the area that is
+// coded, and come from the top down; none reaches over the border of a row of tiles.
 class StageCoder {
 public:
     virtual ~StageCoder() = default;
@@ -23,10 +23,10 @@ struct StagePlan {
     bool injects; // an encoder has no use for the features after the last codes
 };
 
-// The features after the stage; `in` is those before it.
-FlowPointer code_stage(const StagePlan& plan, FlowPointer in, std::unique_ptr<StageCoder> coder);
+// The features after the stage, of an area of whole tiles; `in` is those before it.
+FlowPointer code_stage(const StagePlan& plan, FlowPointer in, Rectangle area, std::unique_ptr<StageCoder> coder);
 
-// What the picture's features say that the latents are.
+// What the picture's features say that the latents are; of whole maps.
 class Latents {
 public:
     Latents(const Stage& stage, FlowPointer decoded, FlowPointer picture, int threads);

@@ -6,7 +6,7 @@ import torch
 
 from aecodec import _core
 from aecodec.model import Model, shipped
-from aecodec.train import export
+from aecodec.train import export, preview
 from aecodec.train.codebook import Codebook
 from aecodec.train.network import Network, Shape, StageShape, initialise
 from conftest import psnr
@@ -35,7 +35,8 @@ def build(shape: Shape, photo: np.ndarray, path) -> tuple[Network, Codebook, Mod
             book.log_weight += 0.2 * torch.randn_like(book.log_weight)
             book.fine += 0.03 * torch.randn_like(book.fine)
     codebook.project()
-    export.export(net, codebook, path, {})
+    previews = preview.fit(net, codebook.quantise, x, torch.tensor([60.0]))
+    export.export(net, codebook, previews, path, {})
     return net, codebook, Model(path)
 
 
@@ -115,9 +116,10 @@ def test_a_model_can_be_trained_on(photo, tmp_path):
     net, codebook, model = build(SMALL, photo, tmp_path / "model.safetensors")
     again, books = Network(SMALL), Codebook(SMALL)
     export.restore(again, books, model.tensors)
-    export.export(again, books, tmp_path / "again.safetensors", {})
+    export.export(again, books, [], tmp_path / "again.safetensors", {})
     same = Model(tmp_path / "again.safetensors")
-    for name, tensor in model.tensors.items():
+    for name, tensor in same.tensors.items():
+        tensor = model.tensors[name]
         difference = np.abs(tensor.astype(np.float64) - same.tensors[name])
         assert difference.max() <= max(2, 1e-3 * np.abs(tensor).max()), name
     decoded = []
@@ -125,3 +127,80 @@ def test_a_model_can_be_trained_on(photo, tmp_path):
         streams, bits = m.network.encode(photo, 60, 10, m.beta)
         decoded.append((psnr(photo, m.network.decode(streams, *photo.shape[:2], 60, 10)), sum(bits)))
     assert abs(decoded[0][0] - decoded[1][0]) < 0.02 and abs(decoded[0][1] / decoded[1][1] - 1) < 0.005
+
+
+@pytest.fixture(scope="module")
+def coded(photo, tmp_path_factory):
+    """A picture of several tiles, coded: the model, the pixels, and encode's streams."""
+    *_, model = build(SMALL, photo, tmp_path_factory.mktemp("model") / "model.safetensors")
+    pixels = np.ascontiguousarray(np.tile(photo, (2, 2, 1))[:350, :420])
+    streams, _ = model.network.encode(pixels, 50, 6, model.beta)
+    return model, pixels, streams
+
+
+def kept(streams, areas, columns):
+    """The tiles that lie in each stream's area, and None for all others."""
+    return [
+        [t if a[0] <= i // columns < a[2] and a[1] <= i % columns < a[3] else None for i, t in enumerate(tiles)]
+        for tiles, a in zip(streams, areas, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4, 8])
+@pytest.mark.parametrize("region", [(0, 0, 1, 1), (20, 3, 33, 40), (1, 50, 40, 52), (0, 0, 44, 53), (43, 52, 44, 53)])
+def test_a_region_is_the_crop_of_the_whole_and_needs_no_other_tiles(coded, scale, region):
+    model, pixels, streams = coded
+    size = pixels.shape[:2]
+    whole = model.network.decode(streams, *size, 50, 6, scale=scale)
+    assert whole.shape[:2] == tuple(-(-n // scale) for n in size)
+    areas = model.network.tiles(*size, 6, scale, region)
+    part = model.network.decode(kept(streams, areas, 7), *size, 50, 6, scale=scale, region=region)
+    np.testing.assert_array_equal(part, whole[region[0] : region[2], region[1] : region[3]])
+
+
+def test_small_regions_need_few_tiles(coded):
+    model, pixels, streams = coded
+    areas = model.network.tiles(*pixels.shape[:2], 6, 1, (0, 0, 8, 8))
+    assert areas[-1] == (0, 0, 1, 1) and areas[0][2] <= 3
+    assert model.network.tiles(*pixels.shape[:2], 6, 8, (0, 0, 1, 1))[-1] == (0, 0, 0, 0)  # an eighth needs no codes at 1/8
+
+
+@pytest.mark.parametrize("region", [(0, 0, 0, 5), (5, 5, 5, 9), (0, 0, 351, 1), (-1, 0, 3, 3)])
+def test_impossible_regions_are_refused(coded, region):
+    model, pixels, streams = coded
+    with pytest.raises(ValueError, match="region"):
+        model.network.decode(streams, *pixels.shape[:2], 50, 6, region=region)
+
+
+def test_codes_give_the_same_streams(coded):
+    model, pixels, streams = coded
+    codes = model.network.decode_codes(streams, *pixels.shape[:2], 50, 6)
+    assert [c.shape[2:] for c in codes] == [(s.latents // 4, s.digits) for s in SMALL.stages]
+    again, bits = model.network.encode_codes(codes, *pixels.shape[:2], 50, 6)
+    assert again == streams and min(bits) > 0
+    codes[1] = codes[1][:-1].copy()
+    with pytest.raises(ValueError, match="stage 1"):
+        model.network.encode_codes(codes, *pixels.shape[:2], 50, 6)
+
+
+def test_impossible_codes_are_refused(coded):
+    model, pixels, streams = coded
+    codes = model.network.decode_codes(streams, *pixels.shape[:2], 50, 6)
+    for c in codes:
+        c[...] = 255
+    with pytest.raises(ValueError, match="code"):
+        model.network.encode_codes(codes, *pixels.shape[:2], 50, 6)
+
+
+def test_missing_tiles_are_guessed_and_spoil_nothing_far_away(coded):
+    model, pixels, streams = coded
+    size = pixels.shape[:2]
+    whole = model.network.decode(streams, *size, 50, 6)
+    without_the_finest = model.network.decode([*streams[:-1], [None] * 42], *size, 50, 6)
+    nothing = model.network.decode([[None] * 42] * len(streams), *size, 50, 6)
+    assert psnr(pixels, whole) > psnr(pixels, without_the_finest) + 1 > psnr(pixels, nothing) + 2
+    hole = [list(tiles) for tiles in streams]
+    hole[0][0] = None  # the top left corner
+    damaged = model.network.decode(hole, *size, 50, 6)
+    np.testing.assert_array_equal(damaged[300:, 350:], whole[300:, 350:])
+    assert not np.array_equal(damaged[:64, :64], whole[:64, :64])

@@ -100,7 +100,38 @@ class Network:
     ) -> tuple[list[list[bytes]], list[float]]:
         """pixels: (H, W, 3). Returns the streams [stream][tile] and the bits that the prior predicts for each stage."""
 
+    def encode_codes(
+        self, codes: list[NDArray[np.uint8]], height: int, width: int, quality: int, tile_log2: int, threads: int = 0
+    ) -> tuple[list[list[bytes]], list[float]]:
+        """The same from codes that are chosen already: of every stage (h, w, groups, digits), as `decode_codes` gives them.
+
+        Raises ValueError where they have another shape, or a code has no codeword that is possible where it stands.
+        """
+
     def decode(
-        self, streams: list[list[bytes]], height: int, width: int, quality: int, tile_log2: int, threads: int = 0
+        self,
+        streams: list[list[bytes | None]],
+        height: int,
+        width: int,
+        quality: int,
+        tile_log2: int,
+        threads: int = 0,
+        scale: int = 1,
+        region: tuple[int, int, int, int] | None = None,
     ) -> NDArray[np.uint8]:
-        """Returns pixels (H, W, 3), the same bits on every machine. Raises CorruptStream."""
+        """Returns pixels (h, w, 3), the same bits on every machine. Raises CorruptStream.
+
+        scale: 1, or that of a preview of the model: the picture is reduced to (⌈H/scale⌉, ⌈W/scale⌉). region: (top, left,
+        bottom, right) of the reduced picture; nothing else is decoded. A stream's tile that is None, and what cannot be
+        decoded without it, is filled in with what the prior expects. Raises ValueError on a scale or region there is not.
+        """
+
+    def decode_codes(
+        self, streams: list[list[bytes | None]], height: int, width: int, quality: int, tile_log2: int, threads: int = 0
+    ) -> list[NDArray[np.uint8]]:
+        """Returns the codes of every stage, coarse to fine: (h, w, groups, digits) indices of codewords, the coarsest digit first."""
+
+    def tiles(
+        self, height: int, width: int, tile_log2: int, scale: int = 1, region: tuple[int, int, int, int] | None = None
+    ) -> list[tuple[int, int, int, int]]:
+        """The tiles that `decode` needs: of every stream (top, left, bottom, right) in tiles."""

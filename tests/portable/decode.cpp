@@ -79,6 +79,8 @@ int main(int argc, char** argv) {
         const std::vector<int> s = in.numbers<int>();
         shape.stages.push_back({s.at(0), s.at(1), s.at(2), s.at(3), s.at(4)});
     }
+    const std::vector<int> previews = in.numbers<int>();
+    for (size_t i = 0; i + 1 < previews.size(); i += 2) shape.previews.emplace_back(previews[i], previews[i + 1]);
     shape.feature_bits = in.integer();
     shape.codewords = in.integer();
     Named<int16_t> int16;
@@ -95,13 +97,14 @@ int main(int argc, char** argv) {
                                        [&](const std::string& n, long s) { return find(float32, n, s); }});
     for (int cases = in.integer(); cases > 0; --cases) {
         const int height = in.integer(), width = in.integer(), quality = in.integer(), tile_log2 = in.integer();
-        std::vector<std::vector<std::string>> streams(in.integer());
+        aec::Streams streams(in.integer());
         for (auto& tiles : streams) {
             tiles.resize(in.integer());
-            for (std::string& t : tiles) t = in.text();
+            for (auto& t : tiles) t = in.text();
         }
         std::vector<uint8_t> pixels(static_cast<size_t>(height) * width * 3);
-        network.decode(streams, height, width, quality, tile_log2, argc > 3 ? std::atoi(argv[3]) : 1, pixels.data());
+        network.decode(streams, height, width, quality, tile_log2, argc > 3 ? std::atoi(argv[3]) : 1, 1, {0, 0, height, width},
+                       pixels.data(), nullptr);
         std::fwrite(pixels.data(), 1, pixels.size(), stdout);
     }
 }

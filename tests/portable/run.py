@@ -48,6 +48,7 @@ def bundle(names: list[str]) -> bytes:
     parts.append(integer(len(shape["stages"])))
     fields = ("level", "latents", "digits", "refine", "stream")
     parts += [numbers(np.array([s[k] for k in fields], np.int32)) for s in shape["stages"]]
+    parts.append(numbers(np.array([x for p in shape["previews"] for x in (p["scale"], p["stages"])], np.int32)))
     parts += [integer(shape["feature_bits"]), integer(shape["codewords"]), integer(len(tensors))]
     for name, tensor in tensors.items():
         parts += [text(str(tensor.dtype).encode()), text(name.encode()), numbers(tensor)]

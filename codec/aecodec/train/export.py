@@ -20,6 +20,7 @@ from ..quality import QUALITY_MAX, QUALITY_MIN
 from .codebook import BETA, Codebook, StageCodebook
 from .lattice import voronoi_code
 from .network import PIXEL_UNIT, Block, Network, Shape, Stage, quality_features
+from .preview import Preview
 
 FEATURE_BITS = 8
 PIXEL_BITS = int(math.log2(PIXEL_UNIT))  # so that an integer is a whole pixel value
@@ -187,15 +188,18 @@ def streams(shape: Shape) -> list[int]:
     return [order.index(level) for level in levels]
 
 
-def export(net: Network, codebook: Codebook, path: Path, record: dict) -> None:
+def export(net: Network, codebook: Codebook, previews: list[Preview], path: Path, record: dict) -> None:
     """Writes the model file; `record` says where the weights come from. Raises ValueError where they do not fit."""
     shape = net.shape.to_json()
     for stage, stream in zip(shape["stages"], streams(net.shape), strict=True):
         stage["stream"] = stream
     shape = {**shape, "feature_bits": FEATURE_BITS, "codewords": codebook.stages[0].coarse.shape[1]}
+    shape["previews"] = [{"scale": p.scale, "stages": p.stages} for p in previews]
     tensors: Tensors = {"lattice": to_int(voronoi_code() * 2**CODEWORD_BITS, np.int16)}
     for placement in placements(net):
         tensors |= conv(placement)
+    for preview in previews:
+        tensors |= conv(Placement(f"preview.{preview.scale}", preview.head, out_bits=PIXEL_BITS))
     for name, block in blocks(net):
         tensors[f"{name}.film"] = film(block)
     for i, (stage, book) in enumerate(zip(net.stages, codebook.stages, strict=True)):

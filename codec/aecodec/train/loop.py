@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..errors import AecodecError
 from ..model import Model
 from ..quality import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
-from . import checkpoint, lloyd, provenance
+from . import checkpoint, lloyd, preview, provenance
 from .codebook import Codebook
 from .data import Crops, load, split
 from .export import export, restore
@@ -26,6 +26,7 @@ from .scalar import quantise_scalar, quantise_scalar_exact
 
 CHECKPOINT = "checkpoint.safetensors"
 INITIAL = 1 << 32  # seeds of the crops that statistics are taken from; those of the steps are their numbers
+PREVIEW_CROPS = 32  # times the batch: what the previews are fitted to
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter
 COUNTERS = ("step", "pixels", "seconds", "phase", "history")
 VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
@@ -176,7 +177,10 @@ class Run:
         record = {"history": self.history, "pixels": self.pixels, "steps": self.step, "minutes": round(self.seconds / 60, 1)}
         record |= {"pictures": len(self.train_paths), "settings": asdict(self.settings), **self.validate()}
         average = copy.deepcopy(self.average).cpu()
-        export(average["net"], average["codebook"], path, record)
+        count = PREVIEW_CROPS * self.settings.batch
+        crops, quality = self.crops.sample(count, INITIAL, 2), self.qualities(count).cpu()
+        previews = preview.fit(average["net"], average["codebook"].quantise, crops, quality)
+        export(average["net"], average["codebook"], previews, path, record)
 
     def validate(self) -> dict:
         net, codebook = self.average["net"], self.average["codebook"]

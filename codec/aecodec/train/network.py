@@ -166,11 +166,12 @@ class Network(nn.Module):
             features.append(e)
         return features
 
-    def forward(self, x: Tensor, quality: Tensor, quantise: Quantise) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, quality: Tensor, quantise: Quantise, decoded: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Codes and decodes a batch.
 
         x: (B, 3, H, W) float, pixels 0..255, H and W multiples of `shape.multiple`; quality: (B,) float, 1..100.
-        Returns the decoded pictures (B, 3, H, W), not clamped, and the bits of every stage (B, stages).
+        Returns the decoded pictures (B, 3, H, W), not clamped, and the bits of every stage (B, stages). `decoded` takes the
+        decoded features after every stage.
         """
         q = quality_features(quality)
         features, bits = self.analyse(x, q), []
@@ -184,6 +185,8 @@ class Network(nn.Module):
             bits.append(b)
             for block in refine:
                 f = block(f, q)
+            if decoded is not None:
+                decoded.append(f)
         return F.pixel_shuffle(self.out(f), BLOCK) * PIXEL_UNIT + 128, torch.stack(bits, 1)
 
 
