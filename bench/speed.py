@@ -15,6 +15,7 @@ from PIL import Image
 
 from aecodec import _core, codec
 from aecodec.bench.codecs import CODECS, Codec
+from aecodec.decoder import decode
 from aecodec.model import shipped
 from aecodec.picture import Picture
 from aecodec.train.codebook import Codebook
@@ -33,7 +34,7 @@ def ours(threads: int) -> Codec:
         f"aecodec, {threads} thread{'s' * (threads > 1)}",
         (QUALITY,),
         lambda pixels, quality: codec.encode(Picture(pixels), quality, threads).data,
-        lambda data: codec.decode(data, threads).pixels,
+        lambda data: decode(data, threads).pixels,
     )
 
 

@@ -1,12 +1,14 @@
 """Pictures and small networks that the tests share."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from aecodec import _core
+from aecodec import _core, container
+from aecodec.decoder import Decoder
 
 PHOTO = Path(__file__).parent.parent / "examples" / "parrots.png"
 
@@ -28,3 +30,8 @@ def simd(request) -> str:
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return 10 * np.log10(255**2 / np.mean((a.astype(float) - b.astype(float)) ** 2))
+
+
+def parse(data: bytes) -> container.Contents:
+    """Everything in a file."""
+    return container.read(io.BytesIO(data), Decoder(data).index)

@@ -6,9 +6,10 @@ from PIL import Image
 
 import aecodec
 from aecodec import _core, codec, container
+from aecodec.decoder import decode
 from aecodec.model import shipped
 from aecodec.picture import Picture
-from conftest import PHOTO, psnr
+from conftest import PHOTO, parse, psnr
 
 
 def test_a_photograph_survives(photo):
@@ -98,13 +99,13 @@ def test_the_prior_predicts_the_files_size(quality):
 def test_overhead_is_small():
     """What is not coded latents takes at most 48 bytes of a 768 x 512 picture."""
     data = codec.encode(Picture.load(PHOTO), 60).data
-    streams = codec.parse(data).streams
+    streams = parse(data).streams
     assert len(data) - sum(len(t) for s in streams for t in s) <= 48
 
 
 def test_a_damaged_stream_is_noticed_without_its_checksum(photo):
     """Checksums made right again: the coder's own checks must catch what they can, and nothing may crash."""
-    contents = codec.parse(aecodec.compress(photo, 40))
+    contents = parse(aecodec.compress(photo, 40))
     rng = np.random.default_rng(0)
     caught = 0
     for _ in range(60):
@@ -114,14 +115,14 @@ def test_a_damaged_stream_is_noticed_without_its_checksum(photo):
         damaged[rng.integers(len(damaged))] ^= 1 << rng.integers(8)
         streams[s][0] = bytes(damaged)
         try:
-            codec.decode(container.write(container.Contents(contents.header, streams)))
+            decode(container.write(container.Contents(contents.header, streams)))
         except aecodec.FileError:
             caught += 1
     assert caught >= 59
 
 
 def test_other_models_are_refused(photo):
-    contents = codec.parse(aecodec.compress(photo, 40))
+    contents = parse(aecodec.compress(photo, 40))
     header = container.Header(**{**contents.header.__dict__, "model": contents.header.model ^ 1})
     with pytest.raises(aecodec.FileError, match="needs model"):
         aecodec.decompress(container.write(container.Contents(header, contents.streams)))
@@ -173,7 +174,7 @@ class TestPillow:
         exif = Image.Exif()
         exif[0x0112], exif[0x010F] = 6, "A camera"
         Image.fromarray(photo).save(out, "PNG", exif=exif, icc_profile=b"not really a profile")
-        picture = codec.decode(codec.encode(Picture.load(out), 50).data)
+        picture = decode(codec.encode(Picture.load(out), 50).data)
         assert picture.pixels.shape == (256, 192, 3)
         back = picture.to_pillow()
         assert back.getexif().get(0x0112) is None and back.getexif()[0x010F] == "A camera"

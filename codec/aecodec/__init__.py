@@ -13,17 +13,26 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    from .decoder import Decoder
+    from .files import compress_file, decompress_file
+    from .codes import Tokens
+
 __version__ = "0.1.0"
 __all__ = [
     "AecodecError",
+    "Decoder",
     "FileError",
     "PictureError",
+    "Tokens",
     "compress",
     "compress_file",
     "decompress",
     "decompress_file",
+    "from_tokens",
     "info",
+    "tokens",
 ]
+LAZY = {"compress_file": "files", "decompress_file": "files", "Decoder": "decoder", "Tokens": "codes"}
 
 
 def compress(image: "np.ndarray | Image", quality: int = QUALITY_DEFAULT, *, threads: int = 0) -> bytes:
@@ -46,9 +55,9 @@ def decompress(data: bytes, *, threads: int = 0) -> "np.ndarray":
 
     Raises FileError where the bytes are damaged, cut short, or need another version of aecodec.
     """
-    from . import codec
+    from .decoder import decode
 
-    return codec.decode(bytes(data), threads).to_array()
+    return decode(bytes(data), threads).to_array()
 
 
 def info(data: bytes) -> dict[str, Any]:
@@ -58,9 +67,26 @@ def info(data: bytes) -> dict[str, Any]:
     return inspection.info(bytes(data))
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("compress_file", "decompress_file"):  # loaded when used, so that `import aecodec` stays fast
-        from . import files
+def tokens(image: "np.ndarray | Image | bytes", quality: int = QUALITY_DEFAULT) -> "Tokens":
+    """The indices of a picture's codewords, a stage at a time; of a picture (see `compress`) or of an .aec file's bytes.
 
-        return getattr(files, name)
+    Raises PictureError, or FileError where the bytes are damaged.
+    """
+    from .codes import tokens
+
+    return tokens(image, quality)
+
+
+def from_tokens(tokens: "Tokens") -> "np.ndarray":
+    """The picture that tokens stand for, as `decompress` gives it. Raises PictureError where they are impossible."""
+    from .codes import from_tokens
+
+    return from_tokens(tokens)
+
+
+def __getattr__(name: str) -> Any:
+    if name in LAZY:  # loaded when used, so that `import aecodec` stays fast
+        from importlib import import_module
+
+        return getattr(import_module(f".{LAZY[name]}", __name__), name)
     raise AttributeError(f"module 'aecodec' has no attribute '{name}'")

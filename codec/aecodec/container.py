@@ -1,10 +1,14 @@
 """The .aec file: a magic number, then typed, length-prefixed chunks with checksums. docs/format.md is its specification.
 
-Only bytes are looked at here: every length and size is checked before it is used, and no pixel is decoded.
+Only bytes are looked at here: every length and size is checked before it is used, and no pixel is decoded. A file is read by
+its index, which says where everything lies; so a reader fetches only what it wants.
 """
 
+import io
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from itertools import count
+from typing import BinaryIO
 
 from crc32c import crc32c
 
@@ -78,9 +82,16 @@ class Header:
         return cls(**values)
 
     @property
+    def tile_rows(self) -> int:
+        return -(-self.height // (1 << self.tile_log2))
+
+    @property
+    def tile_columns(self) -> int:
+        return -(-self.width // (1 << self.tile_log2))
+
+    @property
     def tiles(self) -> int:
-        side = 1 << self.tile_log2
-        return -(-self.width // side) * -(-self.height // side)
+        return self.tile_rows * self.tile_columns
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,7 @@ class Contents:
     """Everything in a file."""
 
     header: Header
-    streams: list[list[bytes]]  # [stream][tile]: the coded latents, coarse to fine
+    streams: list[list[bytes | None]]  # [stream][tile]: the coded latents, coarse to fine; None where a damaged file lacks them
     metadata: dict[str, bytes] = field(default_factory=dict)  # by the names of METADATA
     alpha: bytes | None = None  # a PNG file of one 8-bit channel
 
@@ -124,27 +135,6 @@ def chunk(kind: bytes, payload: bytes) -> bytes:
     return body + crc32c(body).to_bytes(4, "little")
 
 
-def chunks(data: bytes):
-    """Yields (type, payload) of every chunk. Raises FileError at the first damage."""
-    if data[: len(MAGIC)] != MAGIC:
-        if not data:
-            raise FileError("the file is empty")
-        if data[:4] == MAGIC[:4]:
-            raise FileError("the file's first bytes are damaged, as a transfer in text mode would")
-        raise FileError("this is not an .aec file")
-    at = len(MAGIC)
-    while at < len(data):
-        start, kind = at, data[at : at + 1]
-        size, at = read_varint(data, at + 1)
-        if size + 4 > len(data) - at:
-            raise FileError("the file is cut short")
-        payload, checksum = data[at : at + size], data[at + size : at + size + 4]
-        at += size + 4
-        if crc32c(data[start : at - 4]) != int.from_bytes(checksum, "little"):
-            raise FileError(f"the file is damaged: chunk '{kind.decode('latin-1')}' at byte {start} has a wrong checksum")
-        yield kind, payload
-
-
 def write(contents: Contents) -> bytes:
     parts = [MAGIC, chunk(HEADER, contents.header.pack())]
     parts += [chunk(METADATA[name], payload) for name, payload in contents.metadata.items()]
@@ -154,34 +144,127 @@ def write(contents: Contents) -> bytes:
     return b"".join(parts)
 
 
-def read(data: bytes, streams: int, max_pixels: int = MAX_PIXELS) -> Contents:
-    """Splits a file of so many streams a tile. Raises FileError where the bytes are not a whole, undamaged file."""
-    header, metadata, alpha, coded = None, {}, None, []
+@dataclass(frozen=True)
+class Chunk:
+    """Where a chunk lies in a file."""
+
+    kind: bytes
+    start: int  # of the chunk
+    payload: int  # where it starts
+    size: int  # of the payload, in bytes
+
+
+def scan(file: BinaryIO) -> Iterator[Chunk]:
+    """The chunks of a file, without a look at what is in them. Raises FileError where they do not follow one another."""
+    end = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    magic = file.read(len(MAGIC))
+    if magic != MAGIC:
+        if not magic:
+            raise FileError("the file is empty")
+        if magic[:4] == MAGIC[:4]:
+            raise FileError("the file's first bytes are damaged, as a transfer in text mode would")
+        raise FileError("this is not an .aec file")
+    at = len(MAGIC)
+    while at < end:
+        file.seek(at)
+        head = file.read(6)
+        size, used = read_varint(head, 1)
+        if size + 4 > end - at - used:
+            raise FileError("the file is cut short")
+        yield Chunk(head[:1], at, at + used, size)
+        at += used + size + 4
+
+
+def load(file: BinaryIO, c: Chunk) -> bytes:
+    """A chunk's payload. Raises FileError where its checksum is wrong."""
+    file.seek(c.start)
+    data = file.read(c.payload - c.start + c.size + 4)
+    if crc32c(data[:-4]) != int.from_bytes(data[-4:], "little"):
+        raise FileError(f"the file is damaged: chunk '{c.kind.decode('latin-1')}' at byte {c.start} has a wrong checksum")
+    return data[c.payload - c.start : -4]
+
+
+@dataclass
+class Index:
+    """What is in a file, and where."""
+
+    header: Header
+    streams: list[list[Chunk | None]]  # [stream][tile]; None where a damaged file lacks them
+    metadata: dict[str, Chunk]  # by the names of METADATA
+    alpha: Chunk | None
+    problems: list[str]  # what is wrong with a damaged file
+
+
+def index(file: BinaryIO, streams: int, max_pixels: int = MAX_PIXELS, *, check: bool, partial: bool = False) -> Index:
+    """Finds everything in a file of so many streams a tile.
+
+    check: of every chunk's checksum, not of the header's alone. partial: takes what is intact of a damaged file, as long as
+    its header is. Raises FileError where the bytes are not a whole, undamaged file.
+    """
+    found: Index | None = None
+    coded: list[Chunk | None] = []
+    try:
+        for c in scan(file):
+            if (found is None) != (c.kind == HEADER):
+                raise FileError("the header is missing" if found is None else "the file has two headers")
+            if found is None:
+                header = Header.unpack(load(file, c))
+                if header.width * header.height > max_pixels:
+                    size = f"{header.width} x {header.height}"
+                    raise FileError(f"the file claims {size} pixels, more than the limit of {max_pixels}")
+                found = Index(header, [], {}, None, [])
+                continue
+            intact = True
+            if check:
+                try:
+                    load(file, c)
+                except FileError as error:
+                    if not partial:
+                        raise
+                    found.problems.append(str(error))
+                    intact = False
+            file_chunk(found, coded, c, intact, streams)
+        if found is None:
+            raise FileError("the file is cut short")
+        if len(coded) < streams * found.header.tiles:
+            raise FileError(f"the file is cut short: {len(coded)} of {streams * found.header.tiles} coded parts are there")
+    except FileError as error:
+        if found is None or not partial:
+            raise
+        found.problems.append(str(error))
+        coded += [None] * (streams * found.header.tiles - len(coded))
+    tiles = found.header.tiles
+    found.streams = [coded[i * tiles : (i + 1) * tiles] for i in range(streams)]
+    return found
+
+
+def file_chunk(found: Index, coded: list[Chunk | None], c: Chunk, intact: bool, streams: int) -> None:
+    """Puts a chunk where it belongs. Raises FileError where it belongs nowhere."""
     names = {kind: name for name, kind in METADATA.items()}
-    for kind, payload in chunks(data):
-        if (header is None) != (kind == HEADER):
-            raise FileError("the header is missing" if header is None else "the file has two headers")
-        if kind == HEADER:
-            header = Header.unpack(payload)
-            if header.width * header.height > max_pixels:
-                size = f"{header.width} x {header.height}"
-                raise FileError(f"the file claims {size} pixels, more than the limit of {max_pixels}")
-        elif kind == STREAM:
-            if len(coded) == streams * header.tiles:
-                raise FileError("the file has more coded data than its size allows")
-            coded.append(payload)
-        elif kind == ALPHA and alpha is None:
-            alpha = payload
-        elif kind in names and names[kind] not in metadata:
-            metadata[names[kind]] = payload
-        elif not kind.islower():
-            raise FileError(f"the file has a chunk '{kind.decode('latin-1')}' that this program cannot use")
-    if header is None:
-        raise FileError("the file is cut short")
-    if len(coded) < streams * header.tiles:
-        raise FileError(f"the file is cut short: {len(coded)} of {streams * header.tiles} coded parts are there")
-    tiles = header.tiles
-    return Contents(header, [coded[i * tiles : (i + 1) * tiles] for i in range(streams)], metadata, alpha)
+    if c.kind == STREAM or (coded and not intact):  # a damaged chunk among those of the streams is one of them
+        if len(coded) == streams * found.header.tiles:
+            raise FileError("the file has more coded data than its size allows")
+        coded.append(c if intact else None)
+    elif not intact:
+        pass
+    elif c.kind == ALPHA and found.alpha is None:
+        found.alpha = c
+    elif c.kind in names and names[c.kind] not in found.metadata:
+        found.metadata[names[c.kind]] = c
+    elif not c.kind.islower():
+        raise FileError(f"the file has a chunk '{c.kind.decode('latin-1')}' that this program cannot use")
+
+
+def read(file: BinaryIO, found: Index) -> Contents:
+    """Loads everything that an index found. Raises FileError where a checksum is wrong."""
+
+    def loaded(c: Chunk | None) -> bytes | None:
+        return None if c is None else load(file, c)
+
+    streams = [[loaded(c) for c in tiles] for tiles in found.streams]
+    metadata = {name: load(file, c) for name, c in found.metadata.items()}
+    return Contents(found.header, streams, metadata, loaded(found.alpha))
 
 
 def describe(header: Header) -> dict:

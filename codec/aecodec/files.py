@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from . import codec
+from .decoder import decode
 from .errors import PictureError
 from .picture import Picture
 from .quality import QUALITY_DEFAULT
@@ -61,6 +62,6 @@ def decompress_file(source: Path | str, target: Path | str, threads: int = 0) ->
     """
     source, target = Path(source), Path(target)
     format = picture_format(target)
-    picture = codec.decode(source.read_bytes(), threads)
+    picture = decode(source.read_bytes(), threads)
     with replacing(target) as out:
         picture.save(out, format)

@@ -1,24 +1,27 @@
 """What is in a file, without decoding it."""
 
-from . import codec, container
+import io
+
+from . import container
+from .decoder import Decoder
 from .model import shipped
 
 
 def info(data: bytes) -> dict:
     """The header, the sizes and the chunks of an .aec file, as plain values. Raises FileError where it is damaged."""
-    contents = codec.parse(data)
-    header, shape = contents.header, shipped().shape
-    stages = shape["stages"]
+    decoder = Decoder(data, check=True)
+    header, index, stages = decoder.header, decoder.index, shipped().shape["stages"]
     streams = []
-    for index, tiles in enumerate(contents.streams):
-        levels = sorted({8 << s["level"] for s in stages if s["stream"] == index}, reverse=True)
-        streams.append({"scales": [f"1/{n}" for n in levels], "tiles": len(tiles), "bytes": sum(map(len, tiles))})
+    for number, tiles in enumerate(index.streams):
+        levels = sorted({8 << s["level"] for s in stages if s["stream"] == number}, reverse=True)
+        sizes = [c.size for c in tiles]
+        streams.append({"scales": [f"1/{n}" for n in levels], "bytes": sum(sizes), "tiles": sizes})
     return {
         **container.describe(header),
         "bytes": len(data),
         "bits_per_pixel": round(8 * len(data) / (header.width * header.height), 4),
-        "alpha": contents.alpha is not None,
-        "metadata": {name: len(payload) for name, payload in contents.metadata.items()},
+        "alpha": index.alpha is not None,
+        "metadata": {name: c.size for name, c in index.metadata.items()},
         "streams": streams,
-        "chunks": [{"type": kind.decode("latin-1"), "bytes": len(payload)} for kind, payload in container.chunks(data)],
+        "chunks": [{"type": c.kind.decode("latin-1"), "bytes": c.size} for c in container.scan(io.BytesIO(data))],
     }

@@ -45,9 +45,10 @@ class Picture:
         return cls(np.ascontiguousarray(colour), alpha)
 
     @classmethod
-    def from_pillow(cls, image: Image.Image) -> "Picture":
-        """Any still picture; more than 8 bits are rounded to 8, and EXIF's orientation is applied."""
-        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # an MPO's other frames are views of its first
+    def from_pillow(cls, image: Image.Image, first_frame: bool = False) -> "Picture":
+        """Any still picture, or an animation's first; more than 8 bits are rounded to 8, and EXIF's orientation is applied."""
+        moves = getattr(image, "n_frames", 1) > 1 and image.format != "MPO"  # an MPO's other frames are views of its first
+        if moves and not first_frame:
             raise PictureError(f"the picture is animated ({image.n_frames} frames); only still pictures can be compressed")
         try:
             image.load()
@@ -78,13 +79,13 @@ class Picture:
         return cls(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), None, metadata)
 
     @classmethod
-    def load(cls, file: Path | BinaryIO) -> "Picture":
-        """Reads anything Pillow opens. Raises PictureError where that is no picture, OSError where it cannot be read."""
+    def load(cls, file: Path | BinaryIO, first_frame: bool = False) -> "Picture":
+        """Reads anything Pillow opens; `first_frame` says to take that of an animation. Raises PictureError where that is no picture, OSError where it cannot be read."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is our own limit
                 with Image.open(file) as image:
-                    return cls.from_pillow(image)
+                    return cls.from_pillow(image, first_frame)
         except UnidentifiedImageError as error:
             raise PictureError("this is not a picture in a format that Pillow knows") from error
         except Image.DecompressionBombError as error:
@@ -131,3 +132,13 @@ def unpack_alpha(data: bytes, height: int, width: int) -> np.ndarray:
             return np.asarray(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise FileError("the alpha channel is damaged") from error
+
+
+def reduce_alpha(alpha: np.ndarray, scale: int) -> np.ndarray:
+    """uint8 (H, W) -> the means of scale x scale pixels, (⌈H/scale⌉, ⌈W/scale⌉)."""
+    return alpha if scale == 1 else np.asarray(Image.fromarray(alpha).reduce(scale))
+
+
+def crop(pixels: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    """The part (top, left, bottom, right) of a picture."""
+    return np.ascontiguousarray(pixels[box[0] : box[2], box[1] : box[3]])

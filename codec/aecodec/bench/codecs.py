@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..codec import decode, encode
+from ..codec import encode
+from ..decoder import decode
 from ..picture import Picture
 
 

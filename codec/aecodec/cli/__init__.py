@@ -1,0 +1,41 @@
+"""The command line: one module for each kind of command, and `jobs` for what they share."""
+
+import sys
+
+import click
+
+from .. import __version__
+from ..errors import AecodecError
+from . import compress, decompress, look, research
+from .jobs import one_line
+
+
+class Commands(click.Group):
+    """Ends with one line on stderr and exit status 1 where a command cannot do its work; 2 is click's, for wrong usage."""
+
+    def invoke(self, context: click.Context):
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:
+            sys.exit(1)
+        except (AecodecError, OSError, MemoryError) as error:
+            click.echo(f"aecodec: {one_line(error)}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="aecodec")
+def main() -> None:
+    """A learned image codec: small files, the same pixels on every machine."""
+
+
+for command in (
+    compress.compress,
+    decompress.decompress,
+    look.info,
+    look.verify,
+    look.compare,
+    research.train,
+    research.bench,
+):
+    main.add_command(command)

@@ -1,0 +1,107 @@
+"""aecodec compress"""
+
+import io
+import sys
+from pathlib import Path
+
+import click
+
+from ..quality import QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
+from . import jobs
+from .jobs import STREAM, Batch, Job, Outcome
+
+UNITS = {"": 1, "k": 1000, "ki": 1024, "m": 10**6, "mi": 1024**2}
+
+
+class Size(click.ParamType):
+    name = "bytes"
+
+    def convert(self, value, param, context):
+        text = value.lower().removesuffix("b")
+        number = text.rstrip("kmi")
+        try:
+            return float(number) * UNITS[text[len(number) :]]
+        except (KeyError, ValueError):
+            self.fail(f"{value!r} is not a size such as 50000, 50k or 48KiB", param, context)
+
+
+@click.command(short_help="Compress pictures to .aec files.")
+@click.argument("inputs", metavar="IN... [OUT.aec]", type=click.Path(path_type=Path, allow_dash=True), nargs=-1, required=True)
+@click.option("-q", "--quality", type=click.IntRange(QUALITY_MIN, QUALITY_MAX), help=f"[default: {QUALITY_DEFAULT}]")
+@click.option("--target-size", type=Size(), help="The best quality in so many bytes: 50000, 50k, 48KiB.")
+@click.option("--target-bpp", type=click.FloatRange(min=0, min_open=True), help="The best quality in so many bits per pixel.")
+@click.option("--target-psnr", type=click.FloatRange(min=0, min_open=True), help="The smallest file with this PSNR in dB.")
+@click.option("--strip", is_flag=True, help="Drop ICC profile, EXIF and XMP.")
+@click.option("--first-frame", is_flag=True, help="Of animations, take the first picture.")
+@jobs.options
+def compress(
+    inputs: tuple[Path, ...],
+    quality: int | None,
+    target_size: float | None,
+    target_bpp: float | None,
+    target_psnr: float | None,
+    strip: bool,
+    first_frame: bool,
+    output: Path | None,
+    recursive: bool,
+    force: bool,
+    workers: int | None,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Compress pictures, in any format that Pillow reads, to .aec files.
+
+    "compress a.png a.aec" names the output; otherwise it is beside the input, or in the folder --output, as a.aec. "-" is stdin
+    and stdout. Existing outputs of folders and of several inputs are kept unless --force is given.
+    """
+    if sum(v is not None for v in (quality, target_size, target_bpp, target_psnr)) > 1:
+        raise click.UsageError("only one of --quality, --target-size, --target-bpp and --target-psnr can be met")
+    from .. import codec, search
+    from ..files import SUFFIX, replacing
+    from ..picture import Picture
+
+    planned, single = jobs.plan(inputs, output, recursive, is_picture, SUFFIX, lambda p: p.suffix == SUFFIX)
+    workers, threads = jobs.threads_of(len(planned), workers, threads)
+    searched = target_size is not None or target_bpp is not None or target_psnr is not None
+
+    def work(job: Job) -> Outcome:
+        data = sys.stdin.buffer.read() if job.source == STREAM else job.source.read_bytes()
+        picture = Picture.load(io.BytesIO(data), first_frame=first_frame)
+        height, width = picture.pixels.shape[:2]
+        if strip:
+            picture = Picture(picture.pixels, picture.alpha)
+        if target_psnr is not None:
+            found = search.for_psnr(picture, target_psnr, threads)
+        elif target_size is not None or target_bpp is not None:
+            size = target_size if target_size is not None else target_bpp * width * height / 8
+            found = search.for_size(picture, size, threads)
+        else:
+            chosen = QUALITY_DEFAULT if quality is None else quality
+            found = search.Found(codec.encode(picture, chosen, threads), chosen)
+        result = found.encoding.data
+        if job.target == STREAM:
+            sys.stdout.buffer.write(result)
+            sys.stdout.buffer.flush()
+        else:
+            with replacing(job.target) as out:
+                out.write(result)
+        outcome = Outcome(str(job.source), str(job.target), "done", len(data), len(result), width, height, found.quality, found.psnr)
+        if single and job.target != STREAM and not quiet and not as_json:
+            line = f"{job.target}: {len(result)} bytes, {100 * len(result) / len(data):.1f} % of {job.source.name}"
+            if searched:
+                line += f"; quality {found.quality}, {8 * len(result) / (width * height):.4f} bits per pixel"
+                line += "" if found.psnr is None else f", {found.psnr:.2f} dB"
+            click.echo(line)
+        return outcome
+
+    jobs.run(Batch(planned, single, force, workers, quiet, as_json), work)
+
+
+def is_picture(path: Path) -> bool:
+    from PIL import Image
+
+    from ..files import SUFFIX
+
+    known = Image.registered_extensions()
+    return path.suffix.lower() in known and path.suffix.lower() != SUFFIX and known[path.suffix.lower()] in Image.OPEN

@@ -1,0 +1,81 @@
+"""aecodec decompress"""
+
+import io
+import sys
+from pathlib import Path
+
+import click
+
+from . import jobs
+from .jobs import STREAM, Batch, Job, Outcome
+
+FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP", "tiff": "TIFF", "ppm": "PPM"}  # ours, and Pillow's names
+SUFFIXES = {"jpeg": ".jpg"}
+
+
+class Rectangle(click.ParamType):
+    name = "x,y,w,h"
+
+    def convert(self, value, param, context):
+        try:
+            x, y, w, h = map(int, value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not of the form X,Y,WIDTH,HEIGHT", param, context)
+        return x, y, w, h
+
+
+@click.command(short_help="Decompress .aec files to pictures.")
+@click.argument("inputs", metavar="IN... [OUT]", type=click.Path(path_type=Path, allow_dash=True), nargs=-1, required=True)
+@click.option("--format", "kind", type=click.Choice(FORMATS), help="Of the pictures.  [default: by OUT's suffix, or png]")
+@click.option("--scale", type=click.Choice(["1", "2", "4", "8"]), default="1", help="Reduce the sides by so much.  [default: 1]")
+@click.option("--region", type=Rectangle(), help="Only these pixels of the full picture.")
+@click.option("--allow-partial", is_flag=True, help="Show what is left of damaged and truncated files.")
+@jobs.options
+def decompress(
+    inputs: tuple[Path, ...],
+    kind: str | None,
+    scale: str,
+    region: tuple[int, int, int, int] | None,
+    allow_partial: bool,
+    output: Path | None,
+    recursive: bool,
+    force: bool,
+    workers: int | None,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Decompress .aec files to pictures.
+
+    "decompress a.aec a.png" names the output; otherwise it is beside the input, or in the folder --output, as a.png. "-" is stdin
+    and stdout. Existing outputs of folders and of several inputs are kept unless --force is given.
+    """
+    from ..decoder import Decoder
+    from ..files import SUFFIX, picture_format, replacing
+
+    suffix = SUFFIXES.get(kind or "png", f".{kind or 'png'}")
+    planned, single = jobs.plan(inputs, output, recursive, lambda p: p.suffix == SUFFIX, suffix, lambda p: p.suffix != SUFFIX)
+    workers, threads = jobs.threads_of(len(planned), workers, threads)
+
+    def work(job: Job) -> Outcome:
+        format = FORMATS[kind or "png"] if kind or job.target == STREAM else picture_format(job.target)
+        source = io.BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source
+        with Decoder(source, partial=allow_partial, threads=threads, check=region is None and scale == "1") as decoder:
+            picture = decoder.picture(int(scale), region)
+            problems = list(decoder.problems)
+        before = len(source.getvalue()) if isinstance(source, io.BytesIO) else source.stat().st_size
+        memory = io.BytesIO()
+        if job.target == STREAM:
+            picture.save(memory, format)
+            sys.stdout.buffer.write(memory.getvalue())
+            sys.stdout.buffer.flush()
+            after = len(memory.getvalue())
+        else:
+            with replacing(job.target) as out:
+                picture.save(out, format)
+            after = job.target.stat().st_size
+        height, width = picture.pixels.shape[:2]
+        message = f"{job.source}: {'; '.join(problems)}; the rest is a guess" if problems else ""
+        return Outcome(str(job.source), str(job.target), "done", before, after, width, height, message=message)
+
+    jobs.run(Batch(planned, single, force, workers, quiet, as_json), work)

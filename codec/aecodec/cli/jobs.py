@@ -1,0 +1,188 @@
+"""Many inputs: which files, where their results go, the workers, and what is said at the end."""
+
+import glob
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from ..errors import AecodecError
+
+STREAM = Path("-")  # stdin or stdout
+
+
+@dataclass(frozen=True)
+class Job:
+    source: Path
+    target: Path
+
+
+@dataclass
+class Outcome:
+    source: str
+    target: str
+    status: str = "done"  # or "kept", where the target was there already, or "failed"
+    bytes_before: int = 0
+    bytes_after: int = 0
+    width: int = 0
+    height: int = 0
+    quality: int | None = None
+    psnr: float | None = None  # dB
+    message: str = ""  # why it failed, or what is wrong with the input all the same
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What to do with the inputs, and how to speak of it."""
+
+    jobs: list[Job]
+    single: bool  # one file that was named: its existing output is an error, not a reason to go on
+    force: bool
+    workers: int
+    quiet: bool
+    as_json: bool
+
+
+def one_line(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def options(command):
+    """Those that `compress` and `decompress` share."""
+    for option in reversed(
+        [
+            click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder for the outputs; of one input, a file too."),
+            click.option("-r", "--recursive", is_flag=True, help="Take folders, with all that is in them."),
+            click.option("-f", "--force", is_flag=True, help="Replace existing outputs."),
+            click.option("-j", "--jobs", "workers", type=click.IntRange(min=1), help="Files at a time.  [default: one a core]"),
+            click.option("-t", "--threads", type=click.IntRange(min=0), help="Of each file.  [default: all cores share the files]"),
+            click.option("--quiet", is_flag=True, help="Say nothing but errors."),
+            click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def plan(
+    inputs: tuple[Path, ...],
+    output: Path | None,
+    recursive: bool,
+    wanted: Callable[[Path], bool],
+    suffix: str,
+    two: Callable[[Path], bool],
+) -> tuple[list[Job], bool]:
+    """-> the jobs, and whether there is but one file, which was named.
+
+    wanted: which files of a folder to take. two: whether a second argument is the first one's output.
+    Raises AecodecError where two results would have one name, or a folder is given without `recursive`.
+    """
+    if len(inputs) == 2 and output is None and (inputs[1] == STREAM or two(inputs[1])):
+        return [Job(*inputs)], True
+    if len(inputs) == 1 and (inputs[0] == STREAM or (output is not None and not output.is_dir() and (output.suffix or output == STREAM))):
+        if inputs[0] != STREAM or output is None or not output.is_dir():
+            return [Job(inputs[0], output or STREAM)], True
+    if STREAM in inputs:
+        raise click.UsageError("'-' stands alone, or with one other file")
+    found: list[tuple[Path, Path]] = []  # files, and the folders that their results go to
+    single = len(inputs) == 1
+    for given in inputs:
+        paths = [given]
+        if not given.exists() and glob.has_magic(str(given)):
+            paths, single = sorted(map(Path, glob.glob(str(given), recursive=True))), False
+            if not paths:
+                raise AecodecError(f"{given}: no such files")
+        for path in paths:
+            if not path.is_dir():
+                found.append((path, output or path.parent))
+                continue
+            if not recursive:
+                raise AecodecError(f"{path} is a folder; -r takes what is in it")
+            single = False
+            for file in sorted(p for p in path.rglob("*") if p.is_file() and wanted(p)):
+                found.append((file, output / file.parent.relative_to(path) if output else file.parent))
+    targets = [folder / (path.stem + suffix) for path, folder in found]
+    count = Counter(targets)
+    # a.jpg and a.png become a.jpg.aec and a.png.aec
+    targets = [t if count[t] == 1 else t.with_name(p.name + suffix) for t, (p, _) in zip(targets, found, strict=True)]
+    twice = [t for t, n in Counter(targets).items() if n > 1]
+    if twice:
+        raise AecodecError(f"two inputs would be written to {twice[0]}")
+    return [Job(path, target) for (path, _), target in zip(found, targets, strict=True)], single
+
+
+def threads_of(batch_size: int, workers: int | None, threads: int | None) -> tuple[int, int]:
+    """-> the workers, and the threads of each (0: one a core)."""
+    workers = workers or min(batch_size, os.cpu_count() or 1) or 1
+    return workers, (0 if workers == 1 else 1) if threads is None else threads
+
+
+def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
+    """Does every job, says what came of it, and ends the program with status 1 where one failed."""
+
+    def attempt(job: Job) -> Outcome:
+        try:
+            if job.target != STREAM and job.target.exists() and not batch.force:
+                if batch.single:
+                    raise AecodecError(f"{job.target} exists already; -f replaces it")
+                return Outcome(str(job.source), str(job.target), "kept")
+            if not batch.single:
+                job.target.parent.mkdir(parents=True, exist_ok=True)
+            return work(job)
+        except (AecodecError, OSError, MemoryError) as error:
+            text = one_line(error)
+            at = "" if str(job.source) in text or str(job.target) in text or job.source == STREAM else f"{job.source}: "
+            return Outcome(str(job.source), str(job.target), "failed", message=at + text)
+
+    pool = ThreadPoolExecutor(batch.workers)
+    try:
+        outcomes = []
+        with progress(len(batch.jobs), batch.quiet or batch.single) as bar:
+            for outcome in pool.map(attempt, batch.jobs):
+                outcomes.append(outcome)
+                bar.update(1)
+                if outcome.message:
+                    bar.clear()
+                    click.echo(f"aecodec: {outcome.message}", err=True)
+    except KeyboardInterrupt:
+        click.echo("aecodec: interrupted; the files that were begun are finished", err=True)
+        pool.shutdown(cancel_futures=True)
+        sys.exit(130)
+    report(batch, outcomes)
+    if any(o.status == "failed" for o in outcomes):
+        sys.exit(1)
+
+
+def progress(total: int, hidden: bool):
+    """A bar on stderr, where that is a terminal."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="file", disable=True if hidden else None, leave=False)
+
+
+def report(batch: Batch, outcomes: list[Outcome]) -> None:
+    done = [o for o in outcomes if o.status == "done"]
+    before, after = sum(o.bytes_before for o in done), sum(o.bytes_after for o in done)
+    counts = Counter(o.status for o in outcomes)
+    pixels = sum(o.width * o.height for o in done)
+    coded = sum(min(o.bytes_before, o.bytes_after) if o.quality is None else o.bytes_after for o in done)
+    bpp = 8 * coded / pixels if pixels else None
+    if batch.as_json:
+        summary = {"files": len(outcomes), **{k: counts[k] for k in ("done", "kept", "failed")}}
+        summary |= {"bytes_before": before, "bytes_after": after, "mean_bpp": bpp and round(bpp, 4)}
+        click.echo(json.dumps({"files": [asdict(o) for o in outcomes], "summary": summary}, indent=1))
+    elif not batch.quiet and not batch.single:
+        line = f"{len(outcomes)} files: {counts['done']} done, {counts['kept']} kept, {counts['failed']} failed"
+        if done:
+            line += f"; {before} -> {after} bytes, mean {bpp:.3f} bits per pixel"
+        click.echo(line)

@@ -1,0 +1,180 @@
+""".aec files to pictures: whole, in part, reduced, or as far as a damaged file goes."""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from . import _core, container
+from .container import GRAY, Chunk
+from .errors import FileError, PictureError
+from .model import Model, shipped
+from .picture import Picture, crop, reduce_alpha, unpack_alpha
+
+SCALES = (1, 2, 4, 8)
+Region = tuple[int, int, int, int]  # x, y, width, height in pixels of the full picture
+
+
+class Decoder:
+    """Decodes from a file what is asked for, and reads no more than that takes.
+
+    with aecodec.Decoder("photo.aec") as decoder:
+        thumbnail = decoder.decode(scale=8)
+        detail = decoder.decode(region=(1200, 800, 256, 256))
+
+    source: a path, the bytes of a file, or a seekable binary file. partial: takes what is intact of a damaged or truncated
+    file; `problems` says what is wrong with it. threads: 0 for one a core.
+
+    Raises FileError where the source is not an .aec file, is damaged, or needs another model; OSError where it cannot be read.
+    """
+
+    def __init__(
+        self,
+        source: str | Path | bytes | BinaryIO,
+        *,
+        partial: bool = False,
+        threads: int = 0,
+        max_pixels: int = container.MAX_PIXELS,
+        model: Model | None = None,
+        check: bool = False,
+    ):
+        """check: of the checksums of all parts at once, not only of those that are used."""
+        self._model = model or shipped()
+        self._threads = threads
+        self._file: BinaryIO
+        if isinstance(source, bytes | bytearray | memoryview):
+            self._file, self._owned = io.BytesIO(source), True
+        elif isinstance(source, str | Path):
+            self._file, self._owned = open(source, "rb"), True
+        else:
+            self._file, self._owned = source, False
+        try:
+            streams = 1 + max(s["stream"] for s in self._model.shape["stages"])
+            self.index = container.index(self._file, streams, max_pixels, check=check or partial, partial=partial)
+            self.header = self.index.header
+            if self.header.model != self._model.identity:
+                wanted, have = f"{self.header.model:08x}", f"{self._model.identity:08x}"
+                raise FileError(f"the file needs model {wanted}, and this version of aecodec has model {have}")
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        if self._owned:
+            self._file.close()
+
+    def __enter__(self) -> "Decoder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels, as Pillow has it."""
+        return self.header.width, self.header.height
+
+    @property
+    def quality(self) -> int:
+        return self.header.quality
+
+    @property
+    def mode(self) -> str:
+        """Pillow's: L, LA, RGB or RGBA."""
+        return ("L" if self.header.colour == GRAY else "RGB") + ("A" if self.index.alpha else "")
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with a damaged file."""
+        return self.index.problems
+
+    @property
+    def metadata(self) -> dict[str, bytes]:
+        """ICC profile, EXIF and XMP, as far as there are any, under the names icc, exif and xmp."""
+        return {name: container.load(self._file, c) for name, c in self.index.metadata.items()}
+
+    def decode(self, scale: int = 1, region: Region | None = None) -> np.ndarray:
+        """-> uint8 (h, w, 3), (h, w), or with alpha (h, w, 4), (h, w, 2).
+
+        scale: 1, 2, 4 or 8: the picture reduced to (⌈height/scale⌉, ⌈width/scale⌉), from the coarse codes alone where they
+        suffice. region: (x, y, width, height) in pixels of the full picture; what it reduces to is the crop of the reduced
+        picture that holds it. Exactly the pixels that a crop of the whole would have, but only the tiles that they depend on
+        are read. Raises PictureError on a scale or a region that there is not, FileError where the file is damaged.
+        """
+        return self.picture(scale, region).to_array()
+
+    def picture(self, scale: int = 1, region: Region | None = None) -> Picture:
+        """The same with the metadata."""
+        alpha = None
+        box = self._box(scale, region)
+        if self.index.alpha is not None:
+            data = container.load(self._file, self.index.alpha)
+            alpha = crop(reduce_alpha(unpack_alpha(data, self.header.height, self.header.width), scale), box)
+        return Picture(self._pixels(self._streams(scale, box), scale, box), alpha, self.metadata)
+
+    def progressive(self, scale: int = 1) -> Iterator[np.ndarray]:
+        """The whole picture, without alpha, from the first stream alone, from the first two, ..., from all."""
+        box = self._box(scale, None)
+        streams = self._streams(scale, box)
+        needed = max(i for i, tiles in enumerate(streams) if tiles != [None] * len(tiles)) + 1
+        for count in range(1, needed + 1):
+            known = [tiles if i < count else [None] * len(tiles) for i, tiles in enumerate(streams)]
+            yield self._pixels(known, scale, box)
+
+    def codes(self) -> list[np.ndarray]:
+        """The indices of the codewords: see `aecodec.tokens`."""
+        h = self.header
+        streams = self._streams(1, self._box(1, None))
+        with damage():
+            return self._model.network.decode_codes(streams, h.height, h.width, h.quality, h.tile_log2, self._threads)
+
+    def _box(self, scale: int, region: Region | None) -> Region:
+        """The region as (top, left, bottom, right) of the reduced picture."""
+        if scale not in SCALES:
+            raise PictureError(f"scale must be one of {', '.join(map(str, SCALES))}, not {scale}")
+        x, y, w, h = region or (0, 0, *self.size)
+        if x < 0 or y < 0 or w < 1 or h < 1 or x + w > self.header.width or y + h > self.header.height:
+            size = f"{self.header.width} x {self.header.height}"
+            raise PictureError(f"the region {x},{y},{w},{h} is not inside the picture of {size} pixels")
+        return y // scale, x // scale, -(-(y + h) // scale), -(-(x + w) // scale)
+
+    def _streams(self, scale: int, box: Region) -> list[list[bytes | None]]:
+        """The coded tiles that a box of a reduced picture depends on; None for all others."""
+        h = self.header
+        areas = self._model.network.tiles(h.height, h.width, h.tile_log2, scale, box)
+
+        def wanted(c: Chunk | None, tile: int, area: Region) -> bytes | None:
+            row, column = divmod(tile, h.tile_columns)
+            inside = area[0] <= row < area[2] and area[1] <= column < area[3]
+            return container.load(self._file, c) if inside and c is not None else None
+
+        return [
+            [wanted(c, i, area) for i, c in enumerate(tiles)] for tiles, area in zip(self.index.streams, areas, strict=True)
+        ]
+
+    def _pixels(self, streams: list[list[bytes | None]], scale: int, box: Region) -> np.ndarray:
+        h = self.header
+        with damage():
+            pixels = self._model.network.decode(
+                streams, h.height, h.width, h.quality, h.tile_log2, self._threads, scale=scale, region=box
+            )
+        if h.colour == GRAY:
+            return (pixels.sum(2, dtype=np.uint16) // 3).astype(np.uint8)
+        return pixels
+
+
+@contextlib.contextmanager
+def damage() -> Iterator[None]:
+    """Turns what the runtime says of a corrupt stream into a FileError."""
+    try:
+        yield
+    except _core.CorruptStream as error:
+        raise FileError(f"the file is damaged: {error}") from error
+
+
+def decode(data: bytes, threads: int = 0, max_pixels: int = container.MAX_PIXELS, model: Model | None = None) -> Picture:
+    """Decompresses a file whole. Raises FileError where it is damaged, cut short, or not for this model."""
+    return Decoder(data, threads=threads, max_pixels=max_pixels, model=model, check=True).picture()

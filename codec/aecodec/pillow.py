@@ -1,0 +1,86 @@
+"""Makes Pillow open and save .aec files: `import aecodec.pillow` is all it takes.
+
+Image.open("x.aec") reads the header; pixels are decoded when they are asked for. `im.draft(None, (w, h))` before that asks for
+a picture reduced by 2, 4 or 8, which takes less time. im.save("x.aec", quality=70, exif=..., icc_profile=..., xmp=...).
+"""
+
+from typing import IO
+
+from PIL import Image, ImageFile
+
+from . import codec
+from .container import MAGIC
+from .decoder import SCALES, Decoder
+from .errors import AecodecError
+from .files import SUFFIX
+from .picture import Picture
+from .quality import QUALITY_DEFAULT
+
+FORMAT = "AEC"
+MIME = "image/x-aec"
+
+
+def accept(prefix: bytes) -> bool:
+    return prefix.startswith(MAGIC[:4])
+
+
+class AecImageFile(ImageFile.ImageFile):
+    format = FORMAT
+    format_description = "aecodec learned image"
+
+    def _open(self) -> None:
+        try:
+            self.decoder: Decoder | None = Decoder(self.fp)
+            for key, name in (("icc_profile", "icc"), ("exif", "exif"), ("xmp", "xmp")):
+                if name in self.decoder.index.metadata:
+                    self.info[key] = self.decoder.metadata[name]
+        except AecodecError as error:
+            raise SyntaxError(str(error)) from error
+        self.info["quality"] = self.decoder.quality
+        self._mode, self._size = self.decoder.mode, self.decoder.size
+        self.scale = 1
+
+    def draft(self, mode: str | None, size: tuple[int, int] | None):
+        """Sets up a reduced picture of at least `size`; `mode` is kept as it is."""
+        if self.decoder is None or size is None:
+            return None
+        width, height = self.decoder.size
+        self.scale = max(s for s in SCALES if s == 1 or (width // s >= size[0] and height // s >= size[1]))
+        self._size = (-(-width // self.scale), -(-height // self.scale))
+        return self.mode, (0, 0, width / self.scale, height / self.scale)
+
+    def load(self):
+        if self.decoder is not None:
+            try:
+                image = Image.fromarray(self.decoder.decode(self.scale))
+            except AecodecError as error:
+                raise OSError(str(error)) from error
+            self.im = image.im
+            self.decoder = None
+            if self._exclusive_fp and self._close_exclusive_fp_after_loading:
+                self.fp.close()
+            self.fp = None
+        return Image.Image.load(self)
+
+
+def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
+    options = image.encoderinfo
+    picture = Picture.from_pillow(image)
+    metadata = dict(picture.metadata)
+    for key, name in (("icc_profile", "icc"), ("exif", "exif"), ("xmp", "xmp")):
+        if key in options:
+            value = options[key].tobytes() if isinstance(options[key], Image.Exif) else options[key]
+            if value:
+                metadata[name] = bytes(value)
+            else:
+                metadata.pop(name, None)
+    try:
+        file.write(codec.encode(Picture(picture.pixels, picture.alpha, metadata), options.get("quality", QUALITY_DEFAULT)).data)
+    except AecodecError as error:
+        raise ValueError(str(error)) from error
+
+
+Image.register_open(FORMAT, AecImageFile, accept)
+Image.register_save(FORMAT, save)
+Image.register_extension(FORMAT, SUFFIX)
+Image.register_mime(FORMAT, MIME)

@@ -1,0 +1,71 @@
+"""Finds the quality that a wish for a size or a PSNR takes."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .codec import Encoding, encode
+from .decoder import decode
+from .errors import PictureError
+from .picture import Picture
+from .quality import QUALITY_MAX, QUALITY_MIN
+
+
+@dataclass(frozen=True)
+class Found:
+    encoding: Encoding
+    quality: int
+    psnr: float | None = None  # dB, where it was asked for
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """Of uint8 arrays of one shape, in dB; infinite where they are equal."""
+    total, step = 0, max(1, (1 << 22) // max(1, a[0].size))
+    for y in range(0, len(a), step):  # in parts, for the memory
+        d = a[y : y + step].astype(np.int32) - b[y : y + step]
+        total += int((d * d).sum(dtype=np.int64))
+    return 10 * math.log10(255**2 * a.size / total) if total else math.inf
+
+
+def bisect(good: Callable[[int], bool], low: int, high: int) -> int | None:
+    """The last of low..high for which `good` holds, which holds up to some point; None where it holds nowhere."""
+    found = None
+    while low <= high:
+        middle = (low + high) // 2
+        if good(middle):
+            found, low = middle, middle + 1
+        else:
+            high = middle - 1
+    return found
+
+
+def for_size(picture: Picture, size: float, threads: int = 0) -> Found:
+    """The best quality whose file has at most `size` bytes. Raises PictureError where there is none."""
+    encodings: dict[int, Encoding] = {}
+
+    def fits(quality: int) -> bool:
+        encodings[quality] = encode(picture, quality, threads)
+        return len(encodings[quality].data) <= size
+
+    quality = bisect(fits, QUALITY_MIN, QUALITY_MAX)
+    if quality is None:
+        least = len(encodings[QUALITY_MIN].data)
+        raise PictureError(f"no quality makes a file of {math.floor(size)} bytes; the smallest has {least}")
+    return Found(encodings[quality], quality)
+
+
+def for_psnr(picture: Picture, wanted: float, threads: int = 0) -> Found:
+    """The smallest file with at least this PSNR in dB, over all colours. Raises PictureError where there is none."""
+    found: dict[int, Found] = {}
+
+    def falls_short(quality: int) -> bool:
+        encoding = encode(picture, quality, threads)
+        found[quality] = Found(encoding, quality, psnr(picture.pixels, decode(encoding.data, threads).pixels))
+        return found[quality].psnr < wanted
+
+    quality = 1 + (bisect(falls_short, QUALITY_MIN, QUALITY_MAX) or QUALITY_MIN - 1)
+    if quality > QUALITY_MAX:
+        raise PictureError(f"no quality reaches {wanted:g} dB; {QUALITY_MAX} has {found[QUALITY_MAX].psnr:.2f} dB")
+    return found[quality]
