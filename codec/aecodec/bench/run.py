@@ -1,4 +1,4 @@
-"""The benchmark: measures every codec on every picture of a folder and writes rows, summary, table and plots."""
+"""The benchmark: measures every codec on every picture of a folder and writes rows, summary, table, plots and a report."""
 
 import csv
 import json
@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from ..errors import AecodecError
 from ..train.data import SUFFIXES
+from . import report
 from .codecs import CODECS
 from .measure import Row, measure
 from .plot import plot
@@ -32,7 +33,7 @@ def table(summary: dict[str, dict], labels: dict[str, str], megapixels: float) -
 
 
 def bench(data: Path, out: Path, names: list[str], jobs: int) -> None:
-    """Writes results.json, results.csv, summary.json, table.md and plots to `out`.
+    """Writes results.json, results.csv, summary.json, table.md, plots and report.html to `out`.
 
     Raises AecodecError where there is no picture, a codec is unknown, or what a codec needs is not installed.
     """
@@ -64,5 +65,7 @@ def bench(data: Path, out: Path, names: list[str], jobs: int) -> None:
     pixels = {r.picture: 8 * r.size / r.bpp for r in rows}
     text = table(summary, labels, sum(pixels.values()) / len(pixels) / 1e6)
     (out / "table.md").write_text(text)
-    plot(summary, labels, f"{len(paths)} pictures of {data.name}", out)
+    title = f"{len(paths)} pictures of {data.name}"
+    plot(summary, labels, title, out)
+    report.write(rows, summary, labels, paths, f"aecodec bench: {title}", out)
     print(text, end="")

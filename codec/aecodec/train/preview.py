@@ -1,4 +1,8 @@
-"""Reduced pictures from the first stages alone: linear functions of their features, fitted when a model is exported."""
+"""Reduced pictures: linear functions of the features after some stages, found when a model is exported.
+
+Where a scale takes all stages, the function is the mean of the output layer's pixels, so the picture is exactly that of the
+full one's means but for rounding; where it takes the first stages alone, least squares on training pictures.
+"""
 
 from dataclasses import dataclass
 
@@ -7,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .network import PIXEL_UNIT, Network, Quantise, Shape
+from .transform import BLOCK
 
 CHANNELS = 16  # the runtime wants multiples of this
 RIDGE = 1e-4
@@ -25,17 +30,34 @@ def stages(shape: Shape) -> dict[int, int]:
     return {2: len(shape.stages), 4: coarse + 1, 8: coarse or 1}
 
 
+def head_of(weight: Tensor, bias: Tensor) -> nn.Conv2d:
+    """weight: (outputs, C), bias: (outputs,) -> the layer, padded to a multiple of CHANNELS."""
+    head = nn.Conv2d(weight.shape[1], -(-len(weight) // CHANNELS) * CHANNELS, 1)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    head.weight[: len(weight), :, 0, 0] = weight.cpu()
+    head.bias[: len(weight)] = bias.cpu()
+    return head
+
+
+def averaged(out: nn.Conv2d, scale: int) -> nn.Conv2d:
+    """The means of scale x scale pixels of what `out` gives."""
+    table = torch.cat([out.weight[:, :, 0, 0], out.bias[:, None]], 1)  # (3 BLOCK², C + 1)
+    side = BLOCK // scale
+    means = table.reshape(3, side, scale, side, scale, -1).mean((2, 4)).flatten(0, 2)
+    return head_of(means[:, :-1], means[:, -1])
+
+
 @torch.no_grad()
 def fit(net: Network, quantise: Quantise, x: Tensor, quality: Tensor) -> list[Preview]:
-    """Least squares from the decoded features of pictures x (B, 3, H, W), 0..255, to the means of scale x scale pixels.
-
-    quality: (B,).
-    """
-    needed, sums = stages(net.shape), {}
+    """-> the previews of a network, those of the first stages fitted to pictures x (B, 3, H, W), 0..255, coded at quality (B,)."""
+    needed = stages(net.shape)
+    whole = [Preview(scale, n, averaged(net.out, scale)) for scale, n in needed.items() if n == len(net.shape.stages)]
+    partial, sums = {scale: n for scale, n in needed.items() if n < len(net.shape.stages)}, {}
     for i in range(len(x)):  # one at a time, for the memory
         features: list[Tensor] = []
         net(x[i : i + 1], quality[i : i + 1], quantise, features)
-        for scale, count in needed.items():
+        for scale, count in partial.items():
             f = features[count - 1]
             side = x.shape[2] // f.shape[2] // scale
             target = F.pixel_unshuffle(F.avg_pool2d((x[i : i + 1] - 128) / PIXEL_UNIT, scale), side)
@@ -43,14 +65,9 @@ def fit(net: Network, quantise: Quantise, x: Tensor, quality: Tensor) -> list[Pr
             b = target[0].flatten(1).double()  # (3 side², n)
             old = sums.get(scale, (0, 0, 0))
             sums[scale] = (old[0] + a @ a.T, old[1] + a @ b.T, old[2] + a.shape[1])
-    previews = []
+    fitted = []
     for scale, (square, cross, count) in sums.items():
         square = square / count + RIDGE * torch.eye(len(square), dtype=torch.double, device=square.device)
         solution = torch.linalg.solve(square, cross / count).T.float()  # (3 side², C + 1)
-        head = nn.Conv2d(solution.shape[1] - 1, -(-len(solution) // CHANNELS) * CHANNELS, 1)
-        nn.init.zeros_(head.weight)
-        nn.init.zeros_(head.bias)
-        head.weight[: len(solution), :, 0, 0] = solution[:, :-1].cpu()
-        head.bias[: len(solution)] = solution[:, -1].cpu()
-        previews.append(Preview(scale, needed[scale], head))
-    return previews
+        fitted.append(Preview(scale, partial[scale], head_of(solution[:, :-1], solution[:, -1])))
+    return whole + fitted

@@ -1,0 +1,129 @@
+"""The benchmark as one HTML page that needs nothing else: curves, tables, and pictures to look at side by side."""
+
+import base64
+import html
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..picture import Picture
+from .codecs import CODECS
+from .measure import Row, psnr
+
+PAGE = Path(__file__).parent / "report.html"
+SHOWN = 4  # pictures in the viewer
+QUALITIES = (20, 50)  # of aecodec, that the viewer shows
+MAX_SIDE = 1024  # larger pictures are cropped for the viewer
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture in the viewer."""
+
+    name: str
+    kind: str  # Original, JPEG, aecodec
+    caption: str
+    uri: str
+
+
+def data_uri(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def lossless(pixels: np.ndarray) -> str:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "WEBP", lossless=True)
+    return data_uri(out.getvalue(), "webp")
+
+
+def jpeg_of_size(pixels: np.ndarray, size: int) -> bytes:
+    """The largest JPEG of at most this size, or the smallest of all."""
+    jpeg, low, high = CODECS["jpeg"](), 1, 95
+    best = jpeg.encode(pixels, low)
+    while low <= high:
+        middle = (low + high) // 2
+        data = jpeg.encode(pixels, middle)
+        if len(data) <= size:
+            best, low = data, middle + 1
+        else:
+            high = middle - 1
+    return best
+
+
+def viewer(paths: list[Path]) -> Iterator[Shown]:
+    aec, jpeg = CODECS["aec"](), CODECS["jpeg"]()
+    for path in paths[:: max(1, len(paths) // SHOWN)][:SHOWN]:
+        pixels = Picture.load(path).pixels
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
+        pixels = np.ascontiguousarray(pixels[:MAX_SIDE, :MAX_SIDE])
+        area = pixels.shape[0] * pixels.shape[1]
+        for quality in QUALITIES:
+            data = aec.encode(pixels, quality)
+            other = jpeg_of_size(pixels, len(data))
+            name = f"{path.stem}, {8 * len(data) / area:.2f} bits per pixel"
+            yield Shown(name, "Original", f"original, {pixels.shape[1]} × {pixels.shape[0]}", lossless(pixels))
+            for kind, label, coded, decoded in (
+                ("JPEG", "JPEG", other, jpeg.decode(other)),
+                ("aecodec", "aecodec", data, aec.decode(data)),
+            ):
+                caption = f"{label}, {len(coded)} bytes, {psnr(pixels, decoded):.2f} dB"
+                yield Shown(name, kind, caption, data_uri(coded, "jpeg") if kind == "JPEG" else lossless(decoded))
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    head = "".join(f"<th>{html.escape(c)}</th>" for c in header)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def codecs_table(summary: dict[str, dict], labels: dict[str, str]) -> str:
+    def percent(value: float | None) -> str:
+        return "" if value is None else f"{value:+.1f} %"
+
+    rows = [[labels[n], percent(e["bd_rate_psnr"]), percent(e["bd_rate_ms_ssim"])] for n, e in summary.items()]
+    return table(["codec", "BD-rate by PSNR", "BD-rate by MS-SSIM"], rows)
+
+
+def pictures_table(rows: list[Row], labels: dict[str, str]) -> str:
+    cells = [
+        [
+            r.picture,
+            labels[r.codec],
+            f"{r.setting:g}",
+            str(r.size),
+            f"{r.bpp:.4f}",
+            f"{r.psnr:.2f}",
+            "" if r.ms_ssim is None else f"{r.ms_ssim:.5f}",
+            f"{r.encode_seconds:.3f}",
+            f"{r.decode_seconds:.3f}",
+        ]
+        for r in sorted(rows, key=lambda r: (r.picture, list(labels).index(r.codec), r.bpp))
+    ]
+    return table(["picture", "codec", "setting", "bytes", "bpp", "PSNR", "MS-SSIM", "encode s", "decode s"], cells)
+
+
+def write(rows: list[Row], summary: dict[str, dict], labels: dict[str, str], paths: list[Path], title: str, folder: Path) -> Path:
+    """Writes report.html beside the plots, whose SVG files it takes in; -> the file."""
+    page = PAGE.read_text(encoding="utf-8")
+    figures = [
+        f'<figure data-name="{html.escape(s.name)}" data-kind="{s.kind}"><img alt="{html.escape(s.caption)}" src="{s.uri}">'
+        f"<figcaption>{html.escape(s.caption)}</figcaption></figure>"
+        for s in viewer(paths)
+    ]
+    plots = [(folder / f"{metric}.svg").read_text(encoding="utf-8") for metric in ("psnr", "ms_ssim")]
+    parts = {
+        "TITLE": html.escape(title),
+        "PLOTS": "".join(f"<div class=plot>{p[p.index('<svg') :]}</div>" for p in plots),
+        "CODECS": codecs_table(summary, labels),
+        "VIEWER": "".join(figures),
+        "PICTURES": pictures_table(rows, labels),
+    }
+    for name, text in parts.items():
+        page = page.replace(f"<!--{name}-->", text)
+    out = folder / "report.html"
+    out.write_text(page, encoding="utf-8")
+    return out
