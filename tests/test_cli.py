@@ -1,5 +1,6 @@
 """The command line, as a subprocess."""
 
+import io
 import json
 import subprocess
 import sys
@@ -109,3 +110,153 @@ def test_start_is_light():
     code += "import numpy; aecodec.decompress(aecodec.compress(numpy.zeros((8, 8, 3), 'uint8'))); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.split("\n")[:2] == ["[]", "False"], done.stderr
+
+
+@pytest.fixture
+def folder(photo, tmp_path):
+    """Pictures of several formats, sizes and modes, in a tree, with two broken ones among them."""
+    tree = tmp_path / "in"
+    (tree / "deep" / "er").mkdir(parents=True)
+    image = Image.fromarray(photo)
+    image.save(tree / "a.png")
+    image.convert("L").save(tree / "a.jpg")
+    image.crop((0, 0, 33, 20)).save(tree / "deep" / "b.webp")
+    image.convert("CMYK").save(tree / "deep" / "c.tiff")
+    image.quantize(8).save(tree / "deep" / "er" / "d.gif")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(tree / "deep" / "turned.png", exif=exif)
+    (tree / "empty.png").write_bytes(b"")
+    (tree / "deep" / "half.png").write_bytes((tree / "a.png").read_bytes()[:900])
+    (tree / "notes.txt").write_text("not a picture")
+    return tree
+
+
+def test_folders(folder, tmp_path):
+    done = run("compress", "-r", folder, "-o", tmp_path / "out", "-q", 30)
+    assert done.returncode == 1 and "8 files: 6 done, 0 kept, 2 failed" in done.stdout
+    assert done.stderr.count("\n") == 2 and "empty.png" in done.stderr and "half.png" in done.stderr
+    made = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file())
+    assert made == ["a.jpg.aec", "a.png.aec", "deep/b.aec", "deep/c.aec", "deep/er/d.aec", "deep/turned.aec"]
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
+    again = run("compress", "-r", folder, "-o", tmp_path / "out", "-q", 30)
+    assert again.returncode == 1 and "0 done, 6 kept, 2 failed" in again.stdout
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")} == before
+    back = run("decompress", "-r", tmp_path / "out", "-o", tmp_path / "back", "-j", 2, "--json")
+    assert back.returncode == 0 and json.loads(back.stdout)["summary"]["done"] == 6
+    assert Image.open(tmp_path / "back" / "deep" / "turned.png").size == (192, 256)
+    assert Image.open(tmp_path / "back" / "a.jpg.png").mode == "L"
+    assert "kept" in run("decompress", "-r", tmp_path / "out", "-o", tmp_path / "back").stdout
+    assert "-r" in fails(tmp_path, "compress", folder)
+
+
+def test_several_files_and_globs(folder, tmp_path):
+    done = run("compress", folder / "a.png", folder / "deep" / "c.tiff", "-o", tmp_path / "out", "--json")
+    files = json.loads(done.stdout)["files"]
+    assert [f["status"] for f in files] == ["done", "done"]
+    assert files[0]["bytes_after"] == (tmp_path / "out" / "a.aec").stat().st_size
+    assert run("compress", str(folder / "deep" / "*.w*"), "-o", tmp_path / "out").returncode == 0
+    assert (tmp_path / "out" / "b.aec").exists()
+    assert "no such" in fails(tmp_path, "compress", str(folder / "*.nothing"))
+    (tmp_path / "other").mkdir()
+    (folder / "a.png").rename(tmp_path / "other" / "a.jpg")
+    assert "two inputs" in fails(tmp_path, "compress", folder / "a.jpg", tmp_path / "other" / "a.jpg", "-o", tmp_path / "out")
+
+
+def test_pipes(picture, photo, tmp_path):
+    def pipe(data: bytes, *arguments) -> subprocess.CompletedProcess:
+        return subprocess.run([sys.executable, "-m", "aecodec", *map(str, arguments)], input=data, capture_output=True, timeout=120)
+
+    coded = pipe(picture.read_bytes(), "compress", "-", "-", "-q", 50)
+    assert coded.returncode == 0 and not coded.stderr
+    assert pipe(picture.read_bytes(), "compress", "-", "-q", 50).stdout == coded.stdout
+    assert run("compress", picture, tmp_path / "f.aec", "-q", 50).returncode == 0
+    assert (tmp_path / "f.aec").read_bytes() == coded.stdout
+    for kind, name in [("png", "PNG"), ("jpeg", "JPEG"), ("webp", "WEBP"), ("tiff", "TIFF"), ("ppm", "PPM")]:
+        back = pipe(coded.stdout, "decompress", "-", "-", "--format", kind)
+        assert Image.open(io.BytesIO(back.stdout)).format == name
+    assert pipe(coded.stdout, "decompress", "-", tmp_path / "out.png").returncode == 0
+    assert psnr(photo, np.asarray(Image.open(tmp_path / "out.png"))) > 30
+    bad = pipe(b"nonsense", "decompress", "-")
+    assert bad.returncode == 1 and not bad.stdout and bad.stderr.startswith(b"aecodec: ")
+    command = f"{sys.executable} -m aecodec"
+    chain = f"{command} compress {picture} - | {command} decompress - - --format ppm | head -c 2"
+    assert subprocess.run(["bash", "-c", chain], capture_output=True, timeout=120).stdout == b"P6"
+
+
+def test_targets(picture, photo, tmp_path):
+    out = tmp_path / "t.aec"
+    assert "quality" in run("compress", picture, out, "--target-size", "6k").stdout
+    assert 5000 < out.stat().st_size <= 6000
+    assert "bits per pixel" in run("compress", "-f", picture, out, "--target-bpp", 0.5).stdout
+    assert 0.45 < out.stat().st_size * 8 / (192 * 256) <= 0.5
+    assert "dB" in run("compress", "-f", picture, out, "--target-psnr", 35).stdout
+    run("decompress", out, tmp_path / "t.png")
+    assert 35 <= psnr(photo, np.asarray(Image.open(tmp_path / "t.png"))) < 35.6
+    out.unlink()
+    assert "smallest" in fails(tmp_path, "compress", picture, out, "--target-size", 100)
+    assert "reaches" in fails(tmp_path, "compress", picture, out, "--target-psnr", 80)
+    assert run("compress", picture, out, "--target-psnr", 30, "-q", 5).returncode == 2
+    assert run("compress", picture, out, "--target-size", "much").returncode == 2
+
+
+def test_parts(picture, tmp_path):
+    coded = tmp_path / "photo.aec"
+    assert run("compress", picture).returncode == 0
+    assert run("decompress", coded, tmp_path / "whole.png").returncode == 0
+    whole = np.asarray(Image.open(tmp_path / "whole.png"))
+    assert run("decompress", coded, tmp_path / "part.png", "--region", "10,20,30,40").returncode == 0
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "part.png")), whole[20:60, 10:40])
+    assert run("decompress", coded, tmp_path / "small.png", "--scale", 8).returncode == 0
+    assert Image.open(tmp_path / "small.png").size == (32, 24)
+    assert "region" in fails(tmp_path, "decompress", coded, tmp_path / "x.png", "--region", "250,0,10,10")
+    assert run("decompress", coded, tmp_path / "x.png", "--region", "1,2").returncode == 2
+    (tmp_path / "cut.aec").write_bytes(coded.read_bytes()[:-100])
+    assert "cut short" in fails(tmp_path, "decompress", tmp_path / "cut.aec")
+    done = run("decompress", tmp_path / "cut.aec", "--allow-partial")
+    assert done.returncode == 0 and "cut short" in done.stderr and "guess" in done.stderr
+    assert psnr(whole, np.asarray(Image.open(tmp_path / "cut.png"))) > 20
+
+
+def test_verify(picture, tmp_path):
+    run("compress", picture)
+    good, bad = tmp_path / "photo.aec", tmp_path / "bad.aec"
+    data = bytearray(good.read_bytes())
+    data[500] ^= 1
+    bad.write_bytes(data)
+    assert run("verify", good).returncode == 0
+    done = run("verify", bad, good, tmp_path / "none.aec")
+    assert done.returncode == 1 and "photo.aec: intact" in done.stdout
+    assert "bad.aec" in done.stderr and "checksum" in done.stderr and "none.aec" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_compare(picture, photo, tmp_path):
+    run("compress", picture)
+    facts = json.loads(run("compare", picture, tmp_path / "photo.aec", "--json", "--difference", tmp_path / "d.png").stdout)
+    assert 30 < facts["psnr"] < 50 and 0.9 < facts["ms_ssim"] < 1
+    difference = np.asarray(Image.open(tmp_path / "d.png"))
+    assert difference.shape == photo.shape and abs(difference.mean() - 128) < 5
+    assert "equal" in run("compare", picture, picture).stdout
+    assert "exists already" in fails(tmp_path, "compare", picture, picture, "--difference", tmp_path / "d.png")
+    Image.fromarray(photo[:50]).save(tmp_path / "other.png")
+    assert "sizes" in fails(tmp_path, "compare", picture, tmp_path / "other.png")
+
+
+def test_strip_and_animations(photo, tmp_path):
+    image = Image.fromarray(photo)
+    image.save(tmp_path / "a.png", icc_profile=b"profile")
+    run("compress", tmp_path / "a.png")
+    run("compress", tmp_path / "a.png", tmp_path / "b.aec", "--strip")
+    sizes = [json.loads(run("info", tmp_path / f"{n}.aec", "--json").stdout)["metadata"] for n in "ab"]
+    assert sizes == [{"icc": 7}, {}]
+    image.save(tmp_path / "m.gif", save_all=True, append_images=[Image.fromarray(photo[::-1].copy())])
+    assert "animated" in fails(tmp_path, "compress", tmp_path / "m.gif")
+    assert run("compress", tmp_path / "m.gif", "--first-frame").returncode == 0
+    run("decompress", tmp_path / "m.aec")
+    assert psnr(photo, np.asarray(Image.open(tmp_path / "m.png").convert("RGB"))) > 20
+
+
+def test_quiet(picture, folder, tmp_path):
+    for arguments in (["compress", picture], ["compress", "-r", folder / "deep" / "er"], ["verify", tmp_path / "photo.aec"]):
+        done = run(*arguments, "--quiet")
+        assert done.returncode == 0 and not done.stdout and not done.stderr

@@ -158,6 +158,15 @@ def test_a_region_is_the_crop_of_the_whole_and_needs_no_other_tiles(coded, scale
     np.testing.assert_array_equal(part, whole[region[0] : region[2], region[1] : region[3]])
 
 
+def test_a_half_is_the_mean_of_the_whole(coded):
+    model, pixels, streams = coded
+    whole = model.network.decode(streams, *pixels.shape[:2], 50, 6).astype(float)
+    blocks = whole.reshape(175, 2, 210, 2, 3)
+    means, inside = blocks.mean((1, 3)), (blocks.min((1, 3)) > 0) & (blocks.max((1, 3)) < 255)  # where no pixel was clipped
+    half = model.network.decode(streams, *pixels.shape[:2], 50, 6, scale=2)
+    assert inside.mean() > 0.5 and np.abs(half - means)[inside].max() <= 1.5
+
+
 def test_small_regions_need_few_tiles(coded):
     model, pixels, streams = coded
     areas = model.network.tiles(*pixels.shape[:2], 6, 1, (0, 0, 8, 8))

@@ -13,8 +13,8 @@ from PIL import Image
 from aecodec.model import Model, shipped
 from aecodec.train import checkpoint
 from aecodec.train.data import Crops, is_validation, split
-from aecodec.train.loop import CHECKPOINT, Run, Settings
-from aecodec.train.network import Shape, StageShape
+from aecodec.train.loop import CHECKPOINT, GAIN_EVERY, Run, Settings, losses
+from aecodec.train.network import Shape, StageShape, quality_features
 
 TINY = Shape(
     channels=(32, 32),
@@ -73,6 +73,32 @@ def test_both_phases_learn(pictures, tmp_path):
     assert len(run.codebook.perplexity()) == 2 and all(1 <= p <= 256 for p in run.codebook.perplexity())
     for book in run.codebook.stages:
         assert not book.fine[:, :, 0].any()
+
+
+def test_gains_find_back(pictures, tmp_path):
+    """Steps four times too coarse get finer again, and the loss falls, by measured slopes alone."""
+    run = Run(pictures, tmp_path, Settings(batch=4, crop=64, minutes=60, warmup=1, learning_rate=3e-3, validation_pictures=3), TINY)
+    run.start()
+    run.enter_codebook_phase()
+    with torch.no_grad():
+        for stage in run.net.stages:
+            stage.log_gain.bias -= 1.4
+    x, quality = run.crops.sample(8, 3), torch.linspace(20, 90, 8)
+
+    def state() -> tuple[float, float]:
+        with torch.no_grad():
+            y, bits = run.net(x, quality, run.codebook.quantise)
+            gains = [stage.gain(quality_features(quality)).log().mean().item() for stage in run.net.stages]
+            return losses(x, y, bits, quality)[0].mean().item(), sum(gains)
+
+    loss, gain = state()
+    before = {n: p.clone() for n, p in run.net.named_parameters() if "log_gain.weight" not in n}
+    for run.step in range(0, 40 * GAIN_EVERY, GAIN_EVERY):
+        run.tune_gain(x, quality)
+    after = state()
+    assert after[0] < 0.8 * loss and after[1] > gain
+    for name, parameter in run.net.named_parameters():
+        assert name not in before or torch.allclose(parameter, before[name], atol=1e-6)
 
 
 def test_resume_goes_on_where_it_stopped(pictures, tmp_path):

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    from .codes import Tokens
     from .decoder import Decoder
     from .files import compress_file, decompress_file
-    from .codes import Tokens
 
 __version__ = "0.1.0"
 __all__ = [

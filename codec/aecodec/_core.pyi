@@ -129,7 +129,7 @@ class Network:
     def decode_codes(
         self, streams: list[list[bytes | None]], height: int, width: int, quality: int, tile_log2: int, threads: int = 0
     ) -> list[NDArray[np.uint8]]:
-        """Returns the codes of every stage, coarse to fine: (h, w, groups, digits) indices of codewords, the coarsest digit first."""
+        """Returns every stage's codes, coarse to fine: (h, w, groups, digits) indices of codewords, the coarsest digit first."""
 
     def tiles(
         self, height: int, width: int, tile_log2: int, scale: int = 1, region: tuple[int, int, int, int] | None = None

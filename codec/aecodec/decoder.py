@@ -99,8 +99,8 @@ class Decoder:
     def decode(self, scale: int = 1, region: Region | None = None) -> np.ndarray:
         """-> uint8 (h, w, 3), (h, w), or with alpha (h, w, 4), (h, w, 2).
 
-        scale: 1, 2, 4 or 8: the picture reduced to (⌈height/scale⌉, ⌈width/scale⌉), from the coarse codes alone where they
-        suffice. region: (x, y, width, height) in pixels of the full picture; what it reduces to is the crop of the reduced
+        scale: 1, 2, 4 or 8: the picture reduced to (⌈height/scale⌉, ⌈width/scale⌉); 2 and 4 are means of the full picture's
+        pixels, 8 is a thumbnail from the coarse codes alone. region: (x, y, width, height) in pixels of the full picture; what it reduces to is the crop of the reduced
         picture that holds it. Exactly the pixels that a crop of the whole would have, but only the tiles that they depend on
         are read. Raises PictureError on a scale or a region that there is not, FileError where the file is damaged.
         """
@@ -151,9 +151,7 @@ class Decoder:
             inside = area[0] <= row < area[2] and area[1] <= column < area[3]
             return container.load(self._file, c) if inside and c is not None else None
 
-        return [
-            [wanted(c, i, area) for i, c in enumerate(tiles)] for tiles, area in zip(self.index.streams, areas, strict=True)
-        ]
+        return [[wanted(c, i, area) for i, c in enumerate(tiles)] for tiles, area in zip(self.index.streams, areas, strict=True)]
 
     def _pixels(self, streams: list[list[bytes | None]], scale: int, box: Region) -> np.ndarray:
         h = self.header

@@ -80,7 +80,10 @@ class Picture:
 
     @classmethod
     def load(cls, file: Path | BinaryIO, first_frame: bool = False) -> "Picture":
-        """Reads anything Pillow opens; `first_frame` says to take that of an animation. Raises PictureError where that is no picture, OSError where it cannot be read."""
+        """Reads anything Pillow opens; `first_frame` says to take that of an animation.
+
+        Raises PictureError where that is no picture, OSError where it cannot be read.
+        """
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is our own limit

@@ -1,7 +1,7 @@
 """Makes Pillow open and save .aec files: `import aecodec.pillow` is all it takes.
 
 Image.open("x.aec") reads the header; pixels are decoded when they are asked for. `im.draft(None, (w, h))` before that asks for
-a picture reduced by 2, 4 or 8, which takes less time. im.save("x.aec", quality=70, exif=..., icc_profile=..., xmp=...).
+a picture reduced by 2, 4 or 8; an eighth takes less time. im.save("x.aec", quality=70, exif=..., icc_profile=..., xmp=...).
 """
 
 from typing import IO

@@ -86,7 +86,8 @@ def compress(
         else:
             with replacing(job.target) as out:
                 out.write(result)
-        outcome = Outcome(str(job.source), str(job.target), "done", len(data), len(result), width, height, found.quality, found.psnr)
+        names, sizes = (str(job.source), str(job.target)), (len(data), len(result), width, height)
+        outcome = Outcome(*names, "done", *sizes, found.quality, found.psnr)
         if single and job.target != STREAM and not quiet and not as_json:
             line = f"{job.target}: {len(result)} bytes, {100 * len(result) / len(data):.1f} % of {job.source.name}"
             if searched:

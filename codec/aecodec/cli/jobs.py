@@ -61,7 +61,7 @@ def options(command):
     """Those that `compress` and `decompress` share."""
     for option in reversed(
         [
-            click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder for the outputs; of one input, a file too."),
+            click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder for the outputs, or for one a file."),
             click.option("-r", "--recursive", is_flag=True, help="Take folders, with all that is in them."),
             click.option("-f", "--force", is_flag=True, help="Replace existing outputs."),
             click.option("-j", "--jobs", "workers", type=click.IntRange(min=1), help="Files at a time.  [default: one a core]"),
@@ -87,11 +87,13 @@ def plan(
     wanted: which files of a folder to take. two: whether a second argument is the first one's output.
     Raises AecodecError where two results would have one name, or a folder is given without `recursive`.
     """
+    file = output is not None and not output.is_dir() and (output == STREAM or output.suffix != "")  # not a folder
     if len(inputs) == 2 and output is None and (inputs[1] == STREAM or two(inputs[1])):
         return [Job(*inputs)], True
-    if len(inputs) == 1 and (inputs[0] == STREAM or (output is not None and not output.is_dir() and (output.suffix or output == STREAM))):
-        if inputs[0] != STREAM or output is None or not output.is_dir():
-            return [Job(inputs[0], output or STREAM)], True
+    if len(inputs) == 1 and (file or inputs[0] == STREAM):
+        if output is not None and not file:
+            raise click.UsageError("stdin has no name that a file in a folder could take")
+        return [Job(inputs[0], output or STREAM)], True
     if STREAM in inputs:
         raise click.UsageError("'-' stands alone, or with one other file")
     found: list[tuple[Path, Path]] = []  # files, and the folders that their results go to

@@ -25,9 +25,9 @@ class Preview:
 
 
 def stages(shape: Shape) -> dict[int, int]:
-    """How many stages each scale takes. An eighth takes those above 1/8, a quarter the first at 1/8 too, a half all."""
-    coarse = sum(s.level > 0 for s in shape.stages)
-    return {2: len(shape.stages), 4: coarse + 1, 8: coarse or 1}
+    """How many stages each scale takes: an eighth those above 1/8, for its speed; the others all, for their exactness."""
+    everything, coarse = len(shape.stages), sum(s.level > 0 for s in shape.stages)
+    return {2: everything, 4: everything, 8: coarse or everything}
 
 
 def head_of(weight: Tensor, bias: Tensor) -> nn.Conv2d:
