@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <vector>
 
 #if defined(AEC_USE_AVX512) || defined(AEC_USE_AVX2)
 #include <immintrin.h>
@@ -39,60 +40,95 @@ inline f32x8 splat(float x) { return f32x8{x, x, x, x, x, x, x, x}; }
 inline i32x8 splat(int32_t x) { return i32x8{x, x, x, x, x, x, x, x}; }
 inline float sum(f32x8 v) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
 
-// The least of many costs, eight at a time, and where it is: the lowest index where costs tie.
-struct RunningMinimum {
-    f32x8 best = splat(std::numeric_limits<float>::infinity());
-    i32x8 at = splat(0);
+// The least of many costs, as many at a time as F has lanes, and where it is: the lowest index where costs tie.
+template <class F, class I>
+struct Minimum {
+    static constexpr int kLanes = sizeof(F) / sizeof(float);
+    F best = F{} + std::numeric_limits<float>::infinity();
+    I at = {}, lane = numbers();
 
-    void offer(f32x8 cost, int first) {  // of indices first .. first + 7; each lane keeps its earliest
-        const i32x8 less = cost < best, lane = {0, 1, 2, 3, 4, 5, 6, 7};
-        best = less ? cost : best;
-        at = less ? splat(first) + lane : at;
+    static I numbers() {
+        int32_t n[kLanes];
+        for (int i = 0; i < kLanes; ++i) n[i] = i;
+        return load<I>(n);
     }
-    int index(float& cost) const {
-        int found = at[0];
-        cost = best[0];
-        for (int i = 1; i < 8; ++i)
-            if (best[i] < cost || (best[i] == cost && at[i] < found)) cost = best[i], found = at[i];
-        return found;
+    void offer(F cost, int first) {  // of indices first, first + 1, ...; each lane keeps its earliest
+        const I less = cost < best;
+        best = less ? cost : best;
+        at = less ? lane + first : at;
+    }
+    int index(float& cost) const {  // without branches, as nothing could predict them
+        cost = least<float>(best);
+        return least<int32_t>(best == F{} + cost ? at : I{} + std::numeric_limits<int32_t>::max());
+    }
+
+private:
+    template <class T, class V>
+    static T least(V lanes) {
+        T x[kLanes];
+        store(x, lanes);
+        for (int half = kLanes / 2; half; half /= 2)
+            for (int i = 0; i < half; ++i) x[i] = x[i + half] < x[i] ? x[i + half] : x[i];
+        return x[0];
     }
 };
+using RunningMinimum = Minimum<f32x8, i32x8>;
 
 #include "conv_body.h"
 #include "prior_body.h"
 #include "quantiser_body.h"
 
+#if defined(AEC_USE_AVX512)
+constexpr int kNearestLanes = 16;
+#else
+constexpr int kNearestLanes = 8;
+#endif
+typedef float f32xn __attribute__((vector_size(4 * kNearestLanes)));
+typedef int32_t i32xn __attribute__((vector_size(4 * kNearestLanes)));
+
+// The nearest codewords of kQueries queries; d is kDimensions, or that is 0.
+template <bool kWeighted, int kQueries, int kDimensions>
+inline void nearest_of(const float* twice_z, const float* weight, const float* codebook, const float* norm, int dimensions, int k,
+                       int32_t* index) {
+    const int d = kDimensions ? kDimensions : dimensions;
+    Minimum<f32xn, i32xn> minimum[kQueries];
+    int j = 0;
+    for (; j + kNearestLanes <= k; j += kNearestLanes)
+        for (int q = 0; q < kQueries; ++q)
+            minimum[q].offer(codeword_cost<kWeighted>(load<f32xn>(norm + j), twice_z + q * d, weight + q * d, codebook + j, k, d), j);
+    for (int q = 0; q < kQueries; ++q) {
+        float cost;
+        index[q] = minimum[q].index(cost);
+        for (int rest = j; rest < k; ++rest) {
+            const float c = codeword_cost<kWeighted>(norm[rest], twice_z + q * d, weight + q * d, codebook + rest, k, d);
+            if (c < cost) cost = c, index[q] = rest;
+        }
+    }
+}
+
+template <bool kWeighted, int kDimensions>
+inline void nearest_block(const float* z, const float* weight, const float* codebook, const float* norm, long begin, long end, int d,
+                          int k, int32_t* index) {
+    constexpr int kQueries = 4;
+    std::vector<float> twice(kQueries * d);
+    for (long n = begin; n < end; n += kQueries) {
+        const int count = static_cast<int>(std::min<long>(kQueries, end - n));
+        for (int i = 0; i < count * d; ++i) twice[i] = 2.0f * z[n * d + i];
+        const float* own = kWeighted ? weight + n * d : twice.data();  // not read where there are no weights
+        if (count == kQueries) nearest_of<kWeighted, kQueries, kDimensions>(twice.data(), own, codebook, norm, d, k, index + n);
+        else
+            for (int q = 0; q < count; ++q)
+                nearest_of<kWeighted, 1, kDimensions>(twice.data() + q * d, own + q * d, codebook, norm, d, k, index + n + q);
+    }
+}
+
 void nearest(const float* z, const float* weight, const float* codebook, const float* bias, long begin, long end, int d, int k,
              int32_t* index) {
-    // Codewords go eight to a vector; each lane keeps its own running minimum, and `<` keeps the earliest in a lane.
-    constexpr int kMaxDimensions = 16;
-    const int vectors = d <= kMaxDimensions ? k / 8 : 0;
-    for (long n = begin; n < end; ++n) {
-        float scale[kMaxDimensions], minus_2z[kMaxDimensions];
-        const float* query = z + n * d;
-        if (vectors)
-            for (int i = 0; i < d; ++i) scale[i] = 1.0f + (weight ? weight[n * d + i] : 0.0f), minus_2z[i] = 2.0f * query[i];
-        RunningMinimum minimum;
-        for (int v = 0; v < vectors; ++v) {
-            f32x8 cost = load<f32x8>(bias + 8 * v);
-            for (int i = 0; i < d; ++i) {
-                const f32x8 x = load<f32x8>(codebook + static_cast<long>(i) * k + 8 * v);
-                cost += x * (splat(scale[i]) * x - splat(minus_2z[i]));
-            }
-            minimum.offer(cost, 8 * v);
-        }
-        float cost;
-        int at = minimum.index(cost);
-        for (int j = 8 * vectors; j < k; ++j) {  // what does not fill a vector, and large d
-            float c = bias[j];
-            for (int i = 0; i < d; ++i) {
-                const float x = codebook[static_cast<long>(i) * k + j], w = weight ? weight[n * d + i] : 0.0f;
-                c += x * ((1.0f + w) * x - 2.0f * query[i]);
-            }
-            if (c < cost) cost = c, at = j;
-        }
-        index[n] = at;
-    }
+    std::vector<float> norm(k);
+    for (int c = 0; c < k; ++c) norm[c] = codeword_norm(codebook + c, k, d, bias[c]);
+    const auto block = weight ? (d == kGroup ? nearest_block<true, kGroup> : nearest_block<true, 0>)
+                              : (d == kGroup ? nearest_block<false, kGroup> : nearest_block<false, 0>);
+    block(z, weight, codebook, norm.data(), begin, end, d, k, index);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "nearest.h"
 #include "nearest_body.h"
@@ -12,13 +13,20 @@ namespace {
 
 constexpr int kMaxDimensions = 16;
 
-__global__ void nearest_kernel(const float* z, const float* weight, const float* codebook, const float* bias, long n, int d, int k,
+template <bool kWeighted>
+__global__ void nearest_kernel(const float* z, const float* weight, const float* codebook, const float* norm, long n, int d, int k,
                                int32_t* index) {
     const long i = blockIdx.x * static_cast<long>(blockDim.x) + threadIdx.x;
     if (i >= n) return;
-    float query[kMaxDimensions], scale[kMaxDimensions];
-    for (int j = 0; j < d; ++j) query[j] = z[i * d + j], scale[j] = 1.0f + (weight ? weight[i * d + j] : 0.0f);
-    index[i] = nearest_codeword(query, scale, codebook, k, d, bias, k);
+    float twice[kMaxDimensions], own[kMaxDimensions];
+    for (int j = 0; j < d; ++j) twice[j] = 2.0f * z[i * d + j], own[j] = kWeighted ? weight[i * d + j] : 0.0f;
+    int best = 0;
+    float lowest = codeword_cost<kWeighted>(norm[0], twice, own, codebook, k, d);
+    for (int c = 1; c < k; ++c) {
+        const float cost = codeword_cost<kWeighted>(norm[c], twice, own, codebook + c, k, d);
+        if (cost < lowest) lowest = cost, best = c;
+    }
+    index[i] = best;
 }
 
 void check(cudaError_t error) {
@@ -46,12 +54,14 @@ bool cuda_available() {
 void nearest_cuda(const float* z, const float* weight, const float* codebook, const float* bias, long n, int d, int k, int32_t* index) {
     if (d > kMaxDimensions) throw std::runtime_error("CUDA: at most 16 dimensions");
     if (n == 0) return;
-    DeviceBuffer<float> dz(n * d, z), dc(static_cast<size_t>(d) * k, codebook), db(k, bias);
+    std::vector<float> norm(k);
+    for (int c = 0; c < k; ++c) norm[c] = codeword_norm(codebook + c, k, d, bias[c]);
+    DeviceBuffer<float> dz(n * d, z), dc(static_cast<size_t>(d) * k, codebook), db(k, norm.data());
     DeviceBuffer<float> dw(weight ? n * d : 1, weight);
     DeviceBuffer<int32_t> di(n);
-    const int threads = 256;
-    nearest_kernel<<<static_cast<unsigned>((n + threads - 1) / threads), threads>>>(dz.data, weight ? dw.data : nullptr, dc.data, db.data,
-                                                                                    n, d, k, di.data);
+    const unsigned threads = 256, blocks = static_cast<unsigned>((n + threads - 1) / threads);
+    if (weight) nearest_kernel<true><<<blocks, threads>>>(dz.data, dw.data, dc.data, db.data, n, d, k, di.data);
+    else nearest_kernel<false><<<blocks, threads>>>(dz.data, nullptr, dc.data, db.data, n, d, k, di.data);
     check(cudaGetLastError());
     check(cudaMemcpy(index, di.data, n * sizeof(int32_t), cudaMemcpyDeviceToHost));
 }

@@ -1,5 +1,6 @@
-// The cost that a codeword is searched by: one definition, used by the portable path and by the CUDA kernel.
+// The cost that a codeword is searched by: one definition for the vector kernels and for the CUDA kernel.
 #pragma once
+#include <cstring>
 
 #if defined(__CUDACC__)
 #define AEC_HOST_DEVICE __host__ __device__
@@ -9,27 +10,23 @@
 
 namespace aec {
 
-// |z - c|^2 + sum_i weight_i c_i^2 + bias, less |z|^2, which is the same for every codeword.
-// scale_i = 1 + weight_i. `c` points at the codeword's first dimension; the next is `stride` floats on.
-AEC_HOST_DEVICE inline float codeword_cost(const float* z, const float* scale, const float* c, long stride, int d, float bias) {
-    float cost = bias;
+// |z - c|^2 + sum_i weight_i c_i^2 + bias, less |z|^2, which is the same for every codeword, of as many codewords as V has
+// lanes. `cost` comes in as bias + |c|^2; `c` points at the first codeword's first dimension, the next is `stride` floats on.
+template <bool kWeighted, class V>
+AEC_HOST_DEVICE inline V codeword_cost(V cost, const float* twice_z, const float* weight, const float* c, long stride, int d) {
     for (int i = 0; i < d; ++i) {
-        const float x = c[i * stride];
-        cost += x * (scale[i] * x - 2.0f * z[i]);
+        V x;
+        std::memcpy(&x, c + i * stride, sizeof x);
+        if (kWeighted) cost += x * (x * weight[i] - twice_z[i]);
+        else cost -= x * twice_z[i];
     }
     return cost;
 }
 
-// The index of the cheapest of k codewords; the lowest index wins ties.
-AEC_HOST_DEVICE inline int nearest_codeword(const float* z, const float* scale, const float* codebook, long stride, int d,
-                                            const float* bias, int k) {
-    int best = 0;
-    float best_cost = codeword_cost(z, scale, codebook, stride, d, bias[0]);
-    for (int j = 1; j < k; ++j) {
-        const float cost = codeword_cost(z, scale, codebook + j, stride, d, bias[j]);
-        if (cost < best_cost) best_cost = cost, best = j;
-    }
-    return best;
+// bias + |c|^2
+AEC_HOST_DEVICE inline float codeword_norm(const float* c, long stride, int d, float bias) {
+    for (int i = 0; i < d; ++i) bias += c[i * stride] * c[i * stride];
+    return bias;
 }
 
 }  // namespace aec

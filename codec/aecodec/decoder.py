@@ -100,9 +100,10 @@ class Decoder:
         """-> uint8 (h, w, 3), (h, w), or with alpha (h, w, 4), (h, w, 2).
 
         scale: 1, 2, 4 or 8: the picture reduced to (⌈height/scale⌉, ⌈width/scale⌉); 2 and 4 are means of the full picture's
-        pixels, 8 is a thumbnail from the coarse codes alone. region: (x, y, width, height) in pixels of the full picture; what it reduces to is the crop of the reduced
-        picture that holds it. Exactly the pixels that a crop of the whole would have, but only the tiles that they depend on
-        are read. Raises PictureError on a scale or a region that there is not, FileError where the file is damaged.
+        pixels, 8 is a thumbnail from the coarse codes alone. region: (x, y, width, height) in pixels of the full picture; what
+        it reduces to is the crop of the reduced picture that holds it. Exactly the pixels that a crop of the whole would have,
+        but only the tiles that they depend on are read. Raises PictureError on a scale or a region that there is not, FileError
+        where the file is damaged.
         """
         return self.picture(scale, region).to_array()
 

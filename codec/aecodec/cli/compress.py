@@ -66,8 +66,12 @@ def compress(
     searched = target_size is not None or target_bpp is not None or target_psnr is not None
 
     def work(job: Job) -> Outcome:
-        data = sys.stdin.buffer.read() if job.source == STREAM else job.source.read_bytes()
-        picture = Picture.load(io.BytesIO(data), first_frame=first_frame)
+        if job.source == STREAM:
+            data = sys.stdin.buffer.read()
+            before, picture = len(data), Picture.load(io.BytesIO(data), first_frame)
+            del data
+        else:
+            before, picture = job.source.stat().st_size, Picture.load(job.source, first_frame)
         height, width = picture.pixels.shape[:2]
         if strip:
             picture = Picture(picture.pixels, picture.alpha)
@@ -86,10 +90,10 @@ def compress(
         else:
             with replacing(job.target) as out:
                 out.write(result)
-        names, sizes = (str(job.source), str(job.target)), (len(data), len(result), width, height)
+        names, sizes = (str(job.source), str(job.target)), (before, len(result), width, height)
         outcome = Outcome(*names, "done", *sizes, found.quality, found.psnr)
         if single and job.target != STREAM and not quiet and not as_json:
-            line = f"{job.target}: {len(result)} bytes, {100 * len(result) / len(data):.1f} % of {job.source.name}"
+            line = f"{job.target}: {len(result)} bytes, {100 * len(result) / before:.1f} % of {job.source.name}"
             if searched:
                 line += f"; quality {found.quality}, {8 * len(result) / (width * height):.4f} bits per pixel"
                 line += "" if found.psnr is None else f", {found.psnr:.2f} dB"
