@@ -58,7 +58,7 @@ CODECS: dict[str, Callable[[], Codec]] = {
         "JPEG 2000",
         (240, 160, 110, 75, 50, 34, 24, 17, 12, 8.5, 6, 4.5),
         "JPEG2000",
-        lambda ratio: {"quality_mode": "rates", "quality_layers": [ratio], "irreversible": True},
+        lambda ratio: {"quality_mode": "rates", "quality_layers": [ratio], "irreversible": True, "mct": 1},
     ),
     "aec": lambda: Codec(
         "aecodec",
