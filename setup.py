@@ -5,6 +5,7 @@ AECODEC_CMAKE_ARGS in the environment adds CMake options, for example "-DAECODEC
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from setuptools.command.build_ext import build_ext
 class CMakeBuild(build_ext):
     def build_extension(self, ext: Extension) -> None:
         target, build = Path(self.get_ext_fullpath(ext.name)).resolve(), Path(self.build_temp).resolve()
+        shutil.rmtree(build, ignore_errors=True)  # an earlier build's cache names a ninja that pip has deleted
         configure = [
             "cmake",
             *("-S", Path(__file__).parent.resolve(), "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"),
