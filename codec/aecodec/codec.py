@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from . import container
 from .container import GRAY, RGB, Contents, Header
 from .errors import PictureError
@@ -34,7 +32,6 @@ def encode(picture: Picture, quality: int = QUALITY_DEFAULT, threads: int = 0, m
     pixels = picture.pixels
     gray = pixels.ndim == 2
     header = header_for(*pixels.shape[:2], quality, gray, model)
-    rgb = np.repeat(pixels[:, :, None], 3, axis=2) if gray else np.ascontiguousarray(pixels)
-    streams, bits = model.network.encode(rgb, header.quality, header.tile_log2, model.beta, threads)
+    streams, bits = model.network.encode(picture.rgb(), header.quality, header.tile_log2, model.beta, threads)
     alpha = None if picture.alpha is None else pack_alpha(picture.alpha)
     return Encoding(container.write(Contents(header, streams, picture.metadata, alpha)), bits)

@@ -94,6 +94,11 @@ class Picture:
         except Image.DecompressionBombError as error:
             raise PictureError(str(error)) from error
 
+    def rgb(self) -> np.ndarray:
+        """The colours, uint8 (H, W, 3), contiguous; gray three times over."""
+        gray = self.pixels.ndim == 2
+        return np.repeat(self.pixels[:, :, None], 3, axis=2) if gray else np.ascontiguousarray(self.pixels)
+
     def to_array(self) -> np.ndarray:
         """The inverse of `from_array`."""
         if self.alpha is None:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ..picture import Picture
+from ..search import bisect
 from .codecs import CODECS
 from .measure import Row, psnr
 
@@ -42,24 +43,14 @@ def lossless(pixels: np.ndarray) -> str:
 
 def jpeg_of_size(pixels: np.ndarray, size: int) -> bytes:
     """The largest JPEG of at most this size, or the smallest of all."""
-    jpeg, low, high = CODECS["jpeg"](), 1, 95
-    best = jpeg.encode(pixels, low)
-    while low <= high:
-        middle = (low + high) // 2
-        data = jpeg.encode(pixels, middle)
-        if len(data) <= size:
-            best, low = data, middle + 1
-        else:
-            high = middle - 1
-    return best
+    jpeg = CODECS["jpeg"]()
+    return jpeg.encode(pixels, bisect(lambda quality: len(jpeg.encode(pixels, quality)) <= size, 1, 95) or 1)
 
 
 def viewer(paths: list[Path]) -> Iterator[Shown]:
     aec, jpeg = CODECS["aec"](), CODECS["jpeg"]()
     for path in paths[:: max(1, len(paths) // SHOWN)][:SHOWN]:
-        pixels = Picture.load(path).pixels
-        pixels = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
-        pixels = np.ascontiguousarray(pixels[:MAX_SIDE, :MAX_SIDE])
+        pixels = np.ascontiguousarray(Picture.load(path).rgb()[:MAX_SIDE, :MAX_SIDE])
         area = pixels.shape[0] * pixels.shape[1]
         for quality in QUALITIES:
             data = aec.encode(pixels, quality)

@@ -8,7 +8,7 @@ import click
 
 from ..quality import QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from . import jobs
-from .jobs import STREAM, Batch, Job, Outcome
+from .jobs import STREAM, Batch, Job, Outcome, Shared
 
 UNITS = {"": 1, "k": 1000, "ki": 1024, "m": 10**6, "mi": 1024**2}
 
@@ -42,13 +42,7 @@ def compress(
     target_psnr: float | None,
     strip: bool,
     first_frame: bool,
-    output: Path | None,
-    recursive: bool,
-    force: bool,
-    workers: int | None,
-    threads: int | None,
-    quiet: bool,
-    as_json: bool,
+    shared: Shared,
 ) -> None:
     """Compress pictures, in any format that Pillow reads, to .aec files.
 
@@ -58,11 +52,11 @@ def compress(
     if sum(v is not None for v in (quality, target_size, target_bpp, target_psnr)) > 1:
         raise click.UsageError("only one of --quality, --target-size, --target-bpp and --target-psnr can be met")
     from .. import codec, search
-    from ..files import SUFFIX, replacing
+    from ..files import SUFFIX
     from ..picture import Picture
 
-    planned, single = jobs.plan(inputs, output, recursive, is_picture, SUFFIX, lambda p: p.suffix == SUFFIX)
-    workers, threads = jobs.threads_of(len(planned), workers, threads)
+    planned, single = jobs.plan(inputs, shared, is_picture, SUFFIX, lambda p: p.suffix == SUFFIX)
+    workers, threads = jobs.threads_of(len(planned), shared)
     searched = target_size is not None or target_bpp is not None or target_psnr is not None
 
     def work(job: Job) -> Outcome:
@@ -84,15 +78,11 @@ def compress(
             chosen = QUALITY_DEFAULT if quality is None else quality
             found = search.Found(codec.encode(picture, chosen, threads), chosen)
         result = found.encoding.data
-        if job.target == STREAM:
-            sys.stdout.buffer.write(result)
-            sys.stdout.buffer.flush()
-        else:
-            with replacing(job.target) as out:
-                out.write(result)
+        with jobs.writing(job.target) as out:
+            out.write(result)
         names, sizes = (str(job.source), str(job.target)), (before, len(result), width, height)
         outcome = Outcome(*names, "done", *sizes, found.quality, found.psnr)
-        if single and job.target != STREAM and not quiet and not as_json:
+        if single and job.target != STREAM and not shared.quiet and not shared.as_json:
             line = f"{job.target}: {len(result)} bytes, {100 * len(result) / before:.1f} % of {job.source.name}"
             if searched:
                 line += f"; quality {found.quality}, {8 * len(result) / (width * height):.4f} bits per pixel"
@@ -100,7 +90,7 @@ def compress(
             click.echo(line)
         return outcome
 
-    jobs.run(Batch(planned, single, force, workers, quiet, as_json), work)
+    jobs.run(Batch(planned, single, workers, shared), work)
 
 
 def is_picture(path: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from . import jobs
-from .jobs import STREAM, Batch, Job, Outcome
+from .jobs import STREAM, Batch, Job, Outcome, Shared
 
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP", "tiff": "TIFF", "ppm": "PPM"}  # ours, and Pillow's names
 SUFFIXES = {"jpeg": ".jpg"}
@@ -37,13 +37,7 @@ def decompress(
     scale: str,
     region: tuple[int, int, int, int] | None,
     allow_partial: bool,
-    output: Path | None,
-    recursive: bool,
-    force: bool,
-    workers: int | None,
-    threads: int | None,
-    quiet: bool,
-    as_json: bool,
+    shared: Shared,
 ) -> None:
     """Decompress .aec files to pictures.
 
@@ -51,11 +45,11 @@ def decompress(
     and stdout. Existing outputs of folders and of several inputs are kept unless --force is given.
     """
     from ..decoder import Decoder
-    from ..files import SUFFIX, picture_format, replacing
+    from ..files import SUFFIX, picture_format
 
     suffix = SUFFIXES.get(kind or "png", f".{kind or 'png'}")
-    planned, single = jobs.plan(inputs, output, recursive, lambda p: p.suffix == SUFFIX, suffix, lambda p: p.suffix != SUFFIX)
-    workers, threads = jobs.threads_of(len(planned), workers, threads)
+    planned, single = jobs.plan(inputs, shared, lambda p: p.suffix == SUFFIX, suffix, lambda p: p.suffix != SUFFIX)
+    workers, threads = jobs.threads_of(len(planned), shared)
 
     def work(job: Job) -> Outcome:
         format = FORMATS[kind or "png"] if kind or job.target == STREAM else picture_format(job.target)
@@ -64,18 +58,11 @@ def decompress(
             picture = decoder.picture(int(scale), region)
             problems = list(decoder.problems)
         before = len(source.getvalue()) if isinstance(source, io.BytesIO) else source.stat().st_size
-        memory = io.BytesIO()
-        if job.target == STREAM:
-            picture.save(memory, format)
-            sys.stdout.buffer.write(memory.getvalue())
-            sys.stdout.buffer.flush()
-            after = len(memory.getvalue())
-        else:
-            with replacing(job.target) as out:
-                picture.save(out, format)
-            after = job.target.stat().st_size
+        with jobs.writing(job.target) as out:
+            picture.save(out, format)
+            after = out.seek(0, io.SEEK_END)
         height, width = picture.pixels.shape[:2]
         message = f"{job.source}: {'; '.join(problems)}; the rest is a guess" if problems else ""
         return Outcome(str(job.source), str(job.target), "done", before, after, width, height, message=message)
 
-    jobs.run(Batch(planned, single, force, workers, quiet, as_json), work)
+    jobs.run(Batch(planned, single, workers, shared), work)

@@ -1,14 +1,18 @@
 """Many inputs: which files, where their results go, the workers, and what is said at the end."""
 
+import contextlib
+import functools
 import glob
+import io
 import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -38,15 +42,26 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Shared:
+    """The options of `compress` and `decompress` alike."""
+
+    output: Path | None
+    recursive: bool
+    force: bool
+    workers: int | None
+    threads: int | None
+    quiet: bool
+    as_json: bool
+
+
+@dataclass(frozen=True)
 class Batch:
     """What to do with the inputs, and how to speak of it."""
 
     jobs: list[Job]
     single: bool  # one file that was named: its existing output is an error, not a reason to go on
-    force: bool
     workers: int
-    quiet: bool
-    as_json: bool
+    shared: Shared
 
 
 def one_line(error: BaseException) -> str:
@@ -58,7 +73,14 @@ def one_line(error: BaseException) -> str:
 
 
 def options(command):
-    """Those that `compress` and `decompress` share."""
+    """Gives a command the shared options, as `shared`."""
+    names = [f.name for f in fields(Shared)]
+
+    @functools.wraps(command)
+    def bundled(**values):
+        shared = Shared(**{name: values.pop(name) for name in names})
+        return command(shared=shared, **values)
+
     for option in reversed(
         [
             click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder for the outputs, or for one a file."),
@@ -70,14 +92,28 @@ def options(command):
             click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout."),
         ]
     ):
-        command = option(command)
-    return command
+        bundled = option(bundled)
+    return bundled
+
+
+@contextlib.contextmanager
+def writing(target: Path) -> Iterator[BinaryIO]:
+    """Stdout, or a file that appears when it is whole."""
+    if target == STREAM:
+        memory = io.BytesIO()  # as writers of formats seek, and pipes cannot
+        yield memory
+        sys.stdout.buffer.write(memory.getbuffer())
+        sys.stdout.buffer.flush()
+        return
+    from ..files import replacing
+
+    with replacing(target) as out:
+        yield out
 
 
 def plan(
     inputs: tuple[Path, ...],
-    output: Path | None,
-    recursive: bool,
+    shared: Shared,
     wanted: Callable[[Path], bool],
     suffix: str,
     two: Callable[[Path], bool],
@@ -85,8 +121,9 @@ def plan(
     """-> the jobs, and whether there is but one file, which was named.
 
     wanted: which files of a folder to take. two: whether a second argument is the first one's output.
-    Raises AecodecError where two results would have one name, or a folder is given without `recursive`.
+    Raises AecodecError where two results would have one name, or a folder is given without --recursive.
     """
+    output = shared.output
     file = output is not None and not output.is_dir() and (output == STREAM or output.suffix != "")  # not a folder
     if len(inputs) == 2 and output is None and (inputs[1] == STREAM or two(inputs[1])):
         return [Job(*inputs)], True
@@ -108,7 +145,7 @@ def plan(
             if not path.is_dir():
                 found.append((path, output or path.parent))
                 continue
-            if not recursive:
+            if not shared.recursive:
                 raise AecodecError(f"{path} is a folder; -r takes what is in it")
             single = False
             for file in sorted(p for p in path.rglob("*") if p.is_file() and wanted(p)):
@@ -123,10 +160,10 @@ def plan(
     return [Job(path, target) for (path, _), target in zip(found, targets, strict=True)], single
 
 
-def threads_of(batch_size: int, workers: int | None, threads: int | None) -> tuple[int, int]:
+def threads_of(batch_size: int, shared: Shared) -> tuple[int, int]:
     """-> the workers, and the threads of each (0: one a core)."""
-    workers = workers or min(batch_size, os.cpu_count() or 1) or 1
-    return workers, (0 if workers == 1 else 1) if threads is None else threads
+    workers = shared.workers or min(batch_size, os.cpu_count() or 1) or 1
+    return workers, (0 if workers == 1 else 1) if shared.threads is None else shared.threads
 
 
 def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
@@ -134,7 +171,7 @@ def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
 
     def attempt(job: Job) -> Outcome:
         try:
-            if job.target != STREAM and job.target.exists() and not batch.force:
+            if job.target != STREAM and job.target.exists() and not batch.shared.force:
                 if batch.single:
                     raise AecodecError(f"{job.target} exists already; -f replaces it")
                 return Outcome(str(job.source), str(job.target), "kept")
@@ -149,7 +186,7 @@ def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
     pool = ThreadPoolExecutor(batch.workers)
     try:
         outcomes = []
-        with progress(len(batch.jobs), batch.quiet or batch.single) as bar:
+        with progress(len(batch.jobs), batch.shared.quiet or batch.single) as bar:
             for outcome in pool.map(attempt, batch.jobs):
                 outcomes.append(outcome)
                 bar.update(1)
@@ -177,13 +214,13 @@ def report(batch: Batch, outcomes: list[Outcome]) -> None:
     before, after = sum(o.bytes_before for o in done), sum(o.bytes_after for o in done)
     counts = Counter(o.status for o in outcomes)
     pixels = sum(o.width * o.height for o in done)
-    coded = sum(min(o.bytes_before, o.bytes_after) if o.quality is None else o.bytes_after for o in done)
+    coded = sum(o.bytes_before if o.quality is None else o.bytes_after for o in done)  # only `compress` has a quality
     bpp = 8 * coded / pixels if pixels else None
-    if batch.as_json:
+    if batch.shared.as_json:
         summary = {"files": len(outcomes), **{k: counts[k] for k in ("done", "kept", "failed")}}
         summary |= {"bytes_before": before, "bytes_after": after, "mean_bpp": bpp and round(bpp, 4)}
         click.echo(json.dumps({"files": [asdict(o) for o in outcomes], "summary": summary}, indent=1))
-    elif not batch.quiet and not batch.single:
+    elif not batch.shared.quiet and not batch.single:
         line = f"{len(outcomes)} files: {counts['done']} done, {counts['kept']} kept, {counts['failed']} failed"
         if done:
             line += f"; {before} -> {after} bytes, mean {bpp:.3f} bits per pixel"

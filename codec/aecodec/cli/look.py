@@ -96,17 +96,14 @@ def compare(first: Path, second: Path, difference: Path | None, force: bool, as_
 
 def rgb(path: Path):
     """The colours of a picture or an .aec file, uint8 (H, W, 3)."""
-    import numpy as np
-
     from ..decoder import decode
     from ..files import SUFFIX
     from ..picture import Picture
 
     try:
-        pixels = (decode(path.read_bytes()) if path.suffix == SUFFIX else Picture.load(path)).pixels
+        return (decode(path.read_bytes()) if path.suffix == SUFFIX else Picture.load(path)).rgb()
     except AecodecError as error:
         raise type(error)(f"{path}: {error}") from error
-    return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
 def ms_ssim(a, b) -> float | str:
