@@ -221,11 +221,18 @@ def export(net: Network, codebook: Codebook, previews: list[Preview], path: Path
 
 
 def restore(net: Network, codebook: Codebook, tensors: Tensors) -> None:
-    """Gives a network of the model's shape the model's weights, to train on from there."""
+    """Gives a network the weights of a model, to train on from there.
+
+    Blocks that the model lacks stay as they are: new ones, whose branches are zero, grow the model without changing what
+    it computes. Raises KeyError or ValueError where anything else differs.
+    """
+    new = tuple(name for name, _ in blocks(net) if f"{name}.film" not in tensors)
     for placement in placements(net):
-        restore_conv(placement, tensors)
+        if not placement.name.startswith(new):
+            restore_conv(placement, tensors)
     for name, block in blocks(net):
-        restore_film(block, tensors[f"{name}.film"])
+        if name not in new:
+            restore_film(block, tensors[f"{name}.film"])
     for i, (stage, book) in enumerate(zip(net.stages, codebook.stages, strict=True)):
         restore_quantiser(f"stages.{i}", stage, book, tensors)
     codebook.project()

@@ -21,7 +21,7 @@ from . import checkpoint, lloyd, preview, provenance
 from .codebook import Codebook
 from .data import Crops, load, split
 from .export import export, restore
-from .network import Network, Quantise, Shape, initialise, quality_features
+from .network import Mixed, Network, Quantise, Shape, initialise, quality_features
 from .scalar import quantise_scalar, quantise_scalar_exact
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -32,6 +32,13 @@ COUNTERS = ("step", "pixels", "seconds", "phase", "history")
 GAIN_EVERY, GAIN_DELTA, GAIN_RATE = 4, 0.05, 200.0  # steps; of the natural log; times the learning rate, of a relative slope
 GAIN_FEATURES = 4  # the polynomial ones of the quality
 VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
+
+
+def bfloat16_is_fast() -> bool:
+    """Whether the processor, or the GPU, multiplies bfloat16 faster than float32."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu.get_capabilities().get("avx512_bf16", False)
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class Settings:
     validation_minutes: float = 15.0
     seed: int = 0
     device: str = "cuda" if torch.cuda.is_available() else "cpu"
+    bfloat16: bool = bfloat16_is_fast()  # in the network's branches
 
 
 def losses(x: Tensor, y: Tensor, bits: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -102,6 +110,10 @@ class Run:
         self.codebook = Codebook(shape).to(settings.device)
         self.model = nn.ModuleDict({"net": self.net, "codebook": self.codebook})
         self.average = copy.deepcopy(self.model)
+        if settings.bfloat16:
+            for module in self.net.modules():
+                if isinstance(module, Mixed):
+                    module.compute = torch.bfloat16
         self.adam = torch.optim.Adam(self.model.parameters(), settings.learning_rate, betas=(0.9, 0.98), fused=True)
         self.step, self.pixels, self.seconds, self.phase = 0, 0, 0.0, "scalar"
         self.history: list[dict] = []  # how the run came here: a command, its commit, and the pixels seen before it
@@ -111,8 +123,14 @@ class Run:
         self.average.load_state_dict(self.model.state_dict())
 
     def start_from(self, model: Model) -> None:
-        """Takes a model's weights and a new optimiser; its codebooks stay, unless there is a scalar phase before them."""
-        restore(self.net, self.codebook, model.tensors)
+        """Takes a model's weights and a new optimiser; its codebooks stay, unless there is a scalar phase before them.
+
+        Raises ValueError where the model is not this network, but for residual blocks that it lacks.
+        """
+        try:
+            restore(self.net, self.codebook, model.tensors)
+        except (KeyError, RuntimeError) as error:  # a tensor that is missing, or of another shape
+            raise ValueError(f"the model to start from has another shape ({error})") from error
         self.average.load_state_dict(self.model.state_dict())
         record = model.metadata["record"]
         self.phase = "scalar" if self.settings.scalar_share > 0 else "codebook"
@@ -269,7 +287,7 @@ def train(data: Path, out: Path | None, resume: Path | None, weights: Path | Non
             if (folder / CHECKPOINT).exists():
                 raise AecodecError(f"{folder} holds a run already; go on with it by --resume {folder}")
             model = Model(weights) if weights else None
-            run = Run(data, folder, Settings(**changes), Shape.from_json(model.shape) if model else Shape())
+            run = Run(data, folder, Settings(**changes), Shape())
             run.start_from(model) if model else run.start()
         else:
             _, counters = checkpoint.load(resume / CHECKPOINT)

@@ -44,12 +44,12 @@ class Shape:
 
     channels: tuple[int, ...] = (160, 192, 192, 128)  # of the features, a level
     hidden: tuple[int, ...] = (96, 192, 192, 128)  # inside residual blocks and the prior and posterior MLPs, a level
-    analysis: tuple[int, ...] = (2, 1, 1, 1)  # residual blocks of the encoder, a level
+    analysis: tuple[int, ...] = (2, 2, 1, 1)  # residual blocks of the encoder, a level
     stages: tuple[StageShape, ...] = (
-        StageShape(level=3, latents=16, digits=5, refine=1, first_dct=0),
-        StageShape(level=2, latents=32, digits=5, refine=1, first_dct=0),
-        StageShape(level=1, latents=64, digits=4, refine=1, first_dct=0),
-        StageShape(level=1, latents=64, digits=4, refine=1, first_dct=16),
+        StageShape(level=3, latents=16, digits=5, refine=2, first_dct=0),
+        StageShape(level=2, latents=32, digits=5, refine=2, first_dct=0),
+        StageShape(level=1, latents=64, digits=4, refine=2, first_dct=0),
+        StageShape(level=1, latents=64, digits=4, refine=2, first_dct=16),
         StageShape(level=0, latents=32, digits=3, refine=1, first_dct=32),
         StageShape(level=0, latents=80, digits=3, refine=2, first_dct=64),
     )
@@ -81,7 +81,20 @@ def zero_(*layers: nn.Module) -> None:
             nn.init.zeros_(p)
 
 
-class Block(nn.Module):
+class Mixed(nn.Module):
+    """A module that does most of its multiplications in `compute`: float32, or bfloat16 where the trainer sets it.
+
+    bfloat16 takes half the time where the processor multiplies it. Only branches are computed so: what is added to the
+    features, the steps and the probabilities stays float32.
+    """
+
+    compute = torch.float32
+
+    def fast(self, x: Tensor) -> torch.autocast:
+        return torch.autocast(x.device.type, self.compute, enabled=self.compute != torch.float32)
+
+
+class Block(Mixed):
     """x + mix(leaky(spatial(x)·(1 + scale(q)) + shift(q))). The branch starts at zero, so a new block changes nothing."""
 
     def __init__(self, channels: int, hidden: int):
@@ -92,15 +105,16 @@ class Block(nn.Module):
         zero_(self.film, self.mix)
 
     def forward(self, x: Tensor, q: Tensor) -> Tensor:  # (B, C, h, w), (B, 8) -> (B, C, h, w)
-        scale, shift = self.film(q)[:, :, None, None].chunk(2, 1)
-        return x + self.mix(F.leaky_relu(torch.addcmul(shift, self.spatial(x), 1 + scale), LEAK))
+        scale, shift = self.film(q).to(self.compute)[:, :, None, None].chunk(2, 1)
+        with self.fast(x):
+            return x + self.mix(F.leaky_relu(torch.addcmul(shift, self.spatial(x), 1 + scale), LEAK))
 
 
 # The residual z - μ and σ in quantiser steps, (B, D, h, w) each, and the stage's index -> (the coded residual, bits (B,))
 Quantise = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
 
 
-class Stage(nn.Module):
+class Stage(Mixed):
     """Codes what the picture's features e add to the decoded features f."""
 
     def __init__(self, index: int, shape: StageShape, channels: int, hidden: int, source: list[int]):
@@ -120,12 +134,17 @@ class Stage(nn.Module):
         return self.log_gain(q).exp()[:, :, None, None]
 
     def latents(self, f: Tensor, e: Tensor) -> Tensor:  # (B, C, h, w) each -> (B, D, h, w)
-        return self.select(e - f) + self.posterior(torch.cat([f, e - f], 1))
+        news = e - f
+        with self.fast(f):
+            correction = self.posterior(torch.cat([f, news], 1).to(self.compute))
+        return self.select(news) + correction
 
     def predict(self, f: Tensor) -> tuple[Tensor, Tensor]:
         """-> μ and the natural log of σ, (B, D, h, w) each, in the latents' unit; from f and its local energy."""
         energy = f.abs()
-        return self.prior(torch.cat([f, energy, F.avg_pool2d(energy, 3, 1, 1)], 1)).chunk(2, 1)
+        with self.fast(f):
+            hidden = self.prior[:2](torch.cat([f, energy, F.avg_pool2d(energy, 3, 1, 1)], 1).to(self.compute))
+        return self.prior[2](hidden.float()).chunk(2, 1)
 
     def forward(self, f: Tensor, e: Tensor, q: Tensor, quantise: Quantise) -> tuple[Tensor, Tensor]:
         z, (mu, log_sigma), gain = self.latents(f, e), self.predict(f), self.gain(q)
