@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import signal
@@ -9,12 +10,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pytorch_msssim import ms_ssim
 
 from aecodec.model import Model, shipped
 from aecodec.train import checkpoint
+from aecodec.train.codebook import Codebook
 from aecodec.train.data import Crops, is_validation, split
+from aecodec.train.distortion import distortion, structural
+from aecodec.train.export import restore
 from aecodec.train.loop import CHECKPOINT, GAIN_EVERY, Run, Settings, losses
-from aecodec.train.network import Shape, StageShape, quality_features
+from aecodec.train.network import Network, Shape, StageShape, compute_in, quality_features
 
 TINY = Shape(
     channels=(32, 32),
@@ -89,7 +94,7 @@ def test_gains_find_back(pictures, tmp_path):
         with torch.no_grad():
             y, bits = run.net(x, quality, run.codebook.quantise)
             gains = [stage.gain(quality_features(quality)).log().mean().item() for stage in run.net.stages]
-            return losses(x, y, bits, quality)[0].mean().item(), sum(gains)
+            return losses(x, y, bits, quality, run.settings.structure)[0].mean().item(), sum(gains)
 
     loss, gain = state()
     before = {n: p.clone() for n, p in run.net.named_parameters() if "log_gain.weight" not in n}
@@ -174,6 +179,49 @@ def test_command_trains_exports_survives_a_kill_and_resumes(pictures, tmp_path):
     assert done.returncode == 0, done.stderr
     assert checkpoint.load(tmp_path / CHECKPOINT)[1]["step"] > before["step"]
     assert len(Model(tmp_path / "model.safetensors").metadata["record"]["history"]) == 2
+
+
+def test_a_grown_network_is_the_same_function(photo):
+    x, quality = torch.from_numpy(photo)[None].permute(0, 3, 1, 2).float(), torch.tensor([60.0])
+    small = Shape.from_json(shipped().shape)
+    more = dataclasses.replace(small, analysis=tuple(n + 1 for n in small.analysis))
+    more = dataclasses.replace(more, stages=tuple(dataclasses.replace(s, refine=s.refine + 1) for s in more.stages))
+    decoded = []
+    for shape in (small, more):
+        net, codebook = Network(shape), Codebook(shape)
+        restore(net, codebook, shipped().tensors)
+        with torch.no_grad():
+            decoded.append(net(x, quality, codebook.quantise))
+    assert sum(p.numel() for p in net.parameters()) > 1.3e6
+    for a, b in zip(*decoded, strict=True):
+        torch.testing.assert_close(a, b)
+    with pytest.raises((KeyError, RuntimeError)):
+        restore(Network(TINY), Codebook(TINY), shipped().tensors)
+
+
+def test_bfloat16_computes_nearly_the_same(photo):
+    x, quality = torch.from_numpy(photo)[None].permute(0, 3, 1, 2).float(), torch.tensor([60.0])
+    net, codebook = Network(Shape.from_json(shipped().shape)), Codebook(Shape.from_json(shipped().shape))
+    restore(net, codebook, shipped().tensors)
+    found = []
+    for compute in (torch.float32, torch.bfloat16):
+        compute_in(net, compute)
+        with torch.no_grad():
+            y, bits = net(x, quality, codebook.quantise)
+        found.append(losses(x, y, bits, quality, structure=0)[0].item())
+    assert found[0] != found[1] and found[1] == pytest.approx(found[0], rel=0.02)
+
+
+def test_structural_distortion_follows_ms_ssim(photo):
+    """Blur, noise and a coarser contrast at several strengths: within a third of 1 - MS-SSIM."""
+    x = torch.from_numpy(photo)[None].permute(0, 3, 1, 2).float()
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    blurred = torch.nn.functional.avg_pool2d(x, 5, 1, 2, count_include_pad=False)
+    changes = [4 * noise, 12 * noise, blurred - x, 0.3 * (blurred - x), 0.2 * (x.mean() - x)]
+    for y in (x + change for change in changes):
+        assert structural(x, y).item() == pytest.approx(1 - ms_ssim(x, y, data_range=255).item(), rel=0.34)
+    assert structural(x, x).item() == 0
+    assert distortion(x, x + 3, 0).item() == pytest.approx(9) and distortion(x, x + 3, 0.5).item() == pytest.approx(4.5, rel=1e-3)
 
 
 def test_a_run_can_start_from_the_shipped_weights(pictures, tmp_path):

@@ -5,12 +5,18 @@ import json
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from . import _core
 from .errors import AecodecError
 
 SHIPPED = "weights/aecodec.safetensors"
+
+
+def widened(tensor: np.ndarray) -> np.ndarray:
+    """The runtime multiplies int16; int8 is for the file's size."""
+    return tensor.astype(np.int16) if tensor.dtype == np.int8 else tensor
 
 
 class Model:
@@ -25,7 +31,7 @@ class Model:
         try:
             with safe_open(path, "numpy") as f:
                 self.metadata = json.loads(f.metadata()["aecodec"])
-                self.tensors = {name: f.get_tensor(name) for name in f.keys()}
+                self.tensors = {name: widened(f.get_tensor(name)) for name in f.keys()}
             self.shape, self.identity, self.beta = (self.metadata[k] for k in ("shape", "identity", "beta"))
             self.network = _core.Network(self.shape, self.tensors)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:

@@ -13,7 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .synthetic import synthetic
+
 VALIDATION_SHARE = 20  # one picture in 20, by a hash of its name, is never trained on
+SYNTHETIC_SHARE = 0.04  # of crops are drawn, not photographed
 GRAY_SHARE = 0.05  # of crops are turned gray, so that gray pictures cost no chroma
 SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}
 
@@ -51,6 +54,8 @@ class Crops:
         self.worker: threading.Thread | None = None
 
     def _one(self, rng: np.random.Generator) -> Tensor:
+        if rng.random() < SYNTHETIC_SHARE:
+            return torch.from_numpy(synthetic(self.crop, rng).copy())
         p = self.pictures[rng.integers(len(self.pictures))]
         i, j = (rng.integers(s - self.crop + 1) for s in p.shape[:2])
         p = p[i : i + self.crop, j : j + self.crop]

@@ -1,7 +1,8 @@
 """Turns a trained network into the fixed-point tables that the runtime executes, and back, to train on.
 
 docs/format.md describes the arithmetic; csrc/network.cpp carries it out. Activations have FEATURE_BITS fractional bits in
-int16; weights are int16 with a power-of-two scale for every output channel, as fine as int32 sums provably allow.
+int16; weights are int16 with a power-of-two scale for every output channel, as fine as int32 sums provably allow, or int8
+where half of the file would be, in the blocks' 3×3 convolutions.
 """
 
 import hashlib
@@ -50,6 +51,7 @@ class Placement:
     out_bits: np.ndarray | int = FEATURE_BITS  # and of its outputs, of each channel or of all
     order: np.ndarray | None = None  # the file's output channels, as indices of the layer's
     gain: np.ndarray | None = None  # factors of the layer's outputs
+    dtype: type = np.int16  # of the weights in the file
 
 
 def blocks(net: Network) -> Iterator[tuple[str, Block]]:
@@ -69,7 +71,7 @@ def placements(net: Network) -> Iterator[Placement]:
         c = layer.out_channels // 4  # from pixel_shuffle's (C, 2, 2) to the runtime's (2, 2, C)
         yield Placement(f"up.{i}", layer, order=np.arange(4 * c).reshape(c, 2, 2).transpose(1, 2, 0).ravel())
     for name, block in blocks(net):
-        yield Placement(f"{name}.spatial", block.spatial)
+        yield Placement(f"{name}.spatial", block.spatial, dtype=np.int8)
         yield Placement(f"{name}.mix", block.mix)
     for i, stage in enumerate(net.stages):
         name, d = f"stages.{i}", stage.inject.in_channels
@@ -86,8 +88,8 @@ def placements(net: Network) -> Iterator[Placement]:
 def conv(p: Placement) -> Tensors:
     """out = (Σ weight·in + bias) >> shift.
 
-    Every output channel takes the largest scale for which Σ|weight|·CONV_INPUT_MAX + |bias| + the rounding offset stays
-    below 2^31. Raises ValueError where there is none.
+    Every output channel takes the largest scale for which its weights fit their dtype and Σ|weight|·CONV_INPUT_MAX + |bias| +
+    the rounding offset stays below 2^31. Raises ValueError where there is none.
     """
     weight = p.layer.weight.detach().double().numpy()  # (O, I, h, w)
     bias = np.zeros(len(weight)) if p.layer.bias is None else p.layer.bias.detach().double().numpy()
@@ -96,13 +98,13 @@ def conv(p: Placement) -> Tensors:
     if p.order is not None:
         weight, bias = weight[p.order], bias[p.order]
     count, out_bits = len(weight), np.broadcast_to(p.out_bits, len(weight))
-    weights, biases, shifts = np.zeros(weight.shape, np.int16), np.zeros(count, np.int32), np.zeros(count, np.int32)
+    weights, biases, shifts = np.zeros(weight.shape, p.dtype), np.zeros(count, np.int32), np.zeros(count, np.int32)
     for o in range(count):
         for shift in range(30, 0, -1):
             scale = 2.0 ** (shift + int(out_bits[o]) - p.in_bits)
             w, b = np.round(weight[o] * scale), np.round(bias[o] * scale * 2.0**p.in_bits)
             bound = np.abs(w).sum() * CONV_INPUT_MAX + abs(b) + 2.0 ** (shift - 1)
-            if np.abs(w).max() <= 32767 and bound < 2.0**31:
+            if np.abs(w).max() <= np.iinfo(p.dtype).max and bound < 2.0**31:
                 weights[o], biases[o], shifts[o] = w, b, shift
                 break
         else:

@@ -5,6 +5,7 @@ A run is a folder: CHECKPOINT (everything needed to go on), `log.jsonl` (one lin
 
 import copy
 import json
+import math
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -20,8 +21,9 @@ from ..quality import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from . import checkpoint, lloyd, preview, provenance
 from .codebook import Codebook
 from .data import Crops, load, split
+from .distortion import distortion, structural
 from .export import export, restore
-from .network import Mixed, Network, Quantise, Shape, initialise, quality_features
+from .network import Network, Quantise, Shape, compute_in, initialise, quality_features
 from .scalar import quantise_scalar, quantise_scalar_exact
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -29,7 +31,7 @@ INITIAL = 1 << 32  # seeds of the crops that statistics are taken from; those of
 PREVIEW_CROPS = 32  # times the batch: what the previews are fitted to
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter
 COUNTERS = ("step", "pixels", "seconds", "phase", "history")
-GAIN_EVERY, GAIN_DELTA, GAIN_RATE = 4, 0.05, 200.0  # steps; of the natural log; times the learning rate, of a relative slope
+GAIN_EVERY, GAIN_DELTA, GAIN_RATE = 8, 0.05, 200.0  # steps; of the natural log; times the learning rate, of a relative slope
 GAIN_FEATURES = 4  # the polynomial ones of the quality
 VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
 
@@ -50,9 +52,10 @@ class Settings:
     crop: int = 256
     learning_rate: float = 1e-3
     floor: float = 0.02  # of the learning rate, at the end
-    warmup: int = 100  # steps
+    warmup: int = 500  # steps
     average: float = 0.998  # decay of the moving average of the weights
     clip: float = 2.0  # norm of the gradient
+    structure: float = 0.25  # share of the structural distortion in the loss
     validation_pictures: int = 16
     checkpoint_minutes: float = 3.0
     validation_minutes: float = 15.0
@@ -61,14 +64,14 @@ class Settings:
     bfloat16: bool = bfloat16_is_fast()  # in the network's branches
 
 
-def losses(x: Tensor, y: Tensor, bits: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """-> the loss λ^(-1/4)·(bits/pixel + λ·MSE), bits per pixel and MSE (0..255) of each picture, (B,) each.
+def losses(x: Tensor, y: Tensor, bits: Tensor, quality: Tensor, structure: float) -> tuple[Tensor, Tensor, Tensor]:
+    """-> the loss λ^(-1/4)·(bits/pixel + λ·distortion), bits per pixel and distortion (0..255, squared) of each picture, (B,) each.
 
     The factor balances low rates against high ones.
     """
     lam = quality_to_lambda(quality)
-    bpp, mse = bits.sum(1) / (x.shape[2] * x.shape[3]), ((x - y) ** 2).flatten(1).mean(1)
-    return lam**-0.25 * (bpp + lam * mse), bpp, mse
+    bpp, d = bits.sum(1) / (x.shape[2] * x.shape[3]), distortion(x, y, structure)
+    return lam**-0.25 * (bpp + lam * d), bpp, d
 
 
 def psnr(mse: Tensor) -> Tensor:
@@ -77,7 +80,8 @@ def psnr(mse: Tensor) -> Tensor:
 
 @torch.no_grad()
 def validate(net: Network, quantise: Quantise, paths: list[Path]) -> dict:
-    """Mean loss, bpp and PSNR over pictures at every validation quality, on what a decoder would show."""
+    """Means over pictures at every validation quality, on what a decoder would show: loss (with the MSE alone), bpp,
+    PSNR, structural distortion."""
     rows = []
     for path in paths:
         x = torch.from_numpy(load(path).copy()).permute(2, 0, 1)[None].float()
@@ -86,13 +90,15 @@ def validate(net: Network, quantise: Quantise, paths: list[Path]) -> dict:
         for quality in VALIDATION_QUALITIES:
             q = torch.tensor([quality], device=x.device)
             y, bits = net(x, q, quantise)
-            loss, bpp, mse = losses(x, y.clamp(0, 255).round(), bits, q)
-            rows.append([loss.item(), bpp.item(), psnr(mse).item()])
-    mean = torch.tensor(rows).reshape(len(paths), len(VALIDATION_QUALITIES), 3).mean(0)
+            y = y.clamp(0, 255).round()
+            loss, bpp, mse = losses(x, y, bits, q, structure=0)
+            rows.append([loss.item(), bpp.item(), psnr(mse).item(), -10 * math.log10(structural(x, y))])
+    mean = torch.tensor(rows).reshape(len(paths), len(VALIDATION_QUALITIES), 4).mean(0)
     return {
         "validation_loss": round(mean[:, 0].mean().item(), 4),
         "validation_bpp": [round(v, 4) for v in mean[:, 1].tolist()],
         "validation_psnr": [round(v, 3) for v in mean[:, 2].tolist()],
+        "validation_structure_db": [round(v, 3) for v in mean[:, 3].tolist()],
     }
 
 
@@ -111,9 +117,7 @@ class Run:
         self.model = nn.ModuleDict({"net": self.net, "codebook": self.codebook})
         self.average = copy.deepcopy(self.model)
         if settings.bfloat16:
-            for module in self.net.modules():
-                if isinstance(module, Mixed):
-                    module.compute = torch.bfloat16
+            compute_in(self.net, torch.bfloat16)
         self.adam = torch.optim.Adam(self.model.parameters(), settings.learning_rate, betas=(0.9, 0.98), fused=True)
         self.step, self.pixels, self.seconds, self.phase = 0, 0, 0.0, "scalar"
         self.history: list[dict] = []  # how the run came here: a command, its commit, and the pixels seen before it
@@ -182,7 +186,7 @@ class Run:
         for delta in (GAIN_DELTA, -GAIN_DELTA):
             stage.log_gain.bias += delta
             y, bits = self.net(x, quality, self.codebook.quantise)
-            found.append(losses(x, y, bits, quality)[0])
+            found.append(losses(x, y, bits, quality, self.settings.structure)[0])
             stage.log_gain.bias -= delta
         slope = (found[0] - found[1]) / (GAIN_DELTA * (found[0] + found[1]))  # (B,) of the log of the loss
         features = quality_features(quality)[:, :GAIN_FEATURES]
@@ -198,7 +202,7 @@ class Run:
         s = self.settings
         x, quality = next(self.crops).to(s.device), self.qualities(s.batch)
         y, bits = self.net(x, quality, quantise_scalar if self.phase == "scalar" else self.codebook.quantise)
-        loss, bpp, mse = losses(x, y, bits, quality)
+        loss, bpp, d = losses(x, y, bits, quality, s.structure)
         self.adam.param_groups[0]["lr"] = self.learning_rate()
         self.adam.zero_grad(set_to_none=True)
         loss.mean().backward()
@@ -214,7 +218,7 @@ class Run:
         keep = min(s.average, self.step / (self.step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
-        return loss.mean().item(), bpp.mean().item(), psnr(mse).mean().item()
+        return loss.mean().item(), bpp.mean().item(), psnr(d).mean().item()
 
     def export(self, path: Path) -> None:
         """Writes the averaged weights as a model, with the record of how they came to be."""

@@ -50,8 +50,8 @@ class Shape:
         StageShape(level=2, latents=32, digits=5, refine=2, first_dct=0),
         StageShape(level=1, latents=64, digits=4, refine=2, first_dct=0),
         StageShape(level=1, latents=64, digits=4, refine=2, first_dct=16),
-        StageShape(level=0, latents=32, digits=3, refine=1, first_dct=32),
-        StageShape(level=0, latents=80, digits=3, refine=2, first_dct=64),
+        StageShape(level=0, latents=32, digits=4, refine=1, first_dct=32),
+        StageShape(level=0, latents=80, digits=4, refine=2, first_dct=64),
     )
 
     @property
@@ -92,6 +92,13 @@ class Mixed(nn.Module):
 
     def fast(self, x: Tensor) -> torch.autocast:
         return torch.autocast(x.device.type, self.compute, enabled=self.compute != torch.float32)
+
+
+def compute_in(net: nn.Module, dtype: torch.dtype) -> None:
+    """Sets what the branches of a network are computed in."""
+    for module in net.modules():
+        if isinstance(module, Mixed):
+            module.compute = dtype
 
 
 class Block(Mixed):
