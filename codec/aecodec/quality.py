@@ -1,7 +1,7 @@
 """The user's quality, 1 to 100, and the rate-distortion trade-off λ that it stands for."""
 
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
-LAMBDA_MIN, LAMBDA_MAX = 0.0005, 0.5  # of the loss bits/pixel + λ·MSE, with the MSE of 0..255 pixel values
+LAMBDA_MIN, LAMBDA_MAX = 0.0005, 0.65  # of the loss bits/pixel + λ·MSE, with the MSE of 0..255 pixel values
 
 
 def quality_to_lambda(quality):
