@@ -37,7 +37,7 @@ def main() -> None:
         pixels = np.ascontiguousarray(pixels[:h, :w])
         x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
         for row, quality in zip(rows, QUALITIES, strict=True):
-            streams, bits = model.network.encode(pixels, quality, 10, model.beta)
+            streams, bits = model.network.encode(pixels, quality, 10, model.betas)
             fixed = model.network.decode(streams, h, w, quality, 10)
             with torch.no_grad():
                 y, float_bits = net(x, torch.tensor([float(quality)]), codebook.quantise)

@@ -215,13 +215,17 @@ py::tuple to_python(const aec::Encoded& e) {
     return py::make_tuple(streams, e.bits);
 }
 
-py::tuple encode(const aec::Network& network, const Array<uint8_t>& pixels, int quality, int tile_log2, float beta, int threads) {
+py::tuple encode(const aec::Network& network, const Array<uint8_t>& pixels, int quality, int tile_log2, const std::vector<float>& betas,
+                 int paths, int threads) {
+    if (paths < 1 || paths > aec::kMaxPaths) throw py::value_error("paths must be 1 to " + std::to_string(aec::kMaxPaths));
+    std::vector<aec::Search> search;
+    for (const float beta : betas) search.push_back({beta, paths, false});
     if (pixels.ndim() != 3 || pixels.shape(2) != 3) throw py::value_error("pixels must be (H, W, 3)");
     check_settings(network, pixels.shape(0), pixels.shape(1), quality, tile_log2);
     aec::Encoded e;
     {
         py::gil_scoped_release release;
-        e = network.encode(pixels.data(), pixels.shape(0), pixels.shape(1), quality, tile_log2, beta, threads);
+        e = network.encode(pixels.data(), pixels.shape(0), pixels.shape(1), quality, tile_log2, search, threads);
     }
     return to_python(e);
 }
@@ -339,7 +343,8 @@ PYBIND11_MODULE(_core, m) {
 
     py::class_<aec::Network>(m, "Network")
         .def(py::init(&make_network), "shape"_a, "tensors"_a)
-        .def("encode", &encode, py::arg("pixels").noconvert(), "quality"_a, "tile_log2"_a, "beta"_a, "threads"_a = 0)
+        .def("encode", &encode, py::arg("pixels").noconvert(), "quality"_a, "tile_log2"_a, "betas"_a, "paths"_a = aec::kMaxPaths,
+             "threads"_a = 0)
         .def("encode_codes", &encode_codes, py::arg("codes").noconvert(), "height"_a, "width"_a, "quality"_a, "tile_log2"_a, "threads"_a = 0)
         .def("decode", &decode, "streams"_a, "height"_a, "width"_a, "quality"_a, "tile_log2"_a, "threads"_a = 0, "scale"_a = 1,
              "region"_a = py::none())

@@ -108,7 +108,7 @@ Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int
     return book;
 }
 
-void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, float beta, long begin, long end, Band& band) {
+void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, const Search& search, long begin, long end, Band& band) {
     const int32_t* step = stage.step.data() + static_cast<long>(quality - 1) * stage.shape.latents;
     float sigmas[kSigmaCount];
     for (int i = 0; i < kSigmaCount; ++i) sigmas[i] = std::exp2(static_cast<float>(i) / kSigmaPerOctave + kSigmaOctaveMin);
@@ -135,7 +135,7 @@ void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int fe
                                        book.prefix.data(),
                                        stage.coarse.prefix.data(),
                                        1};
-        const Quantised q = kernels().quantise(quantiser, residual, spread, beta);
+        const Quantised q = kernels().quantise(quantiser, residual, spread, search);
         std::copy_n(q.code, stage.shape.digits, group.code);
     });
 }

@@ -37,7 +37,7 @@ struct Band {
 Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int count, const std::vector<int32_t>& inverse_variance);
 
 // Chooses the codes of the band's rows begin..end (from its top) for the latents z, which are in features, [rows][columns].
-void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, float beta, long begin, long end, Band& band);
+void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, const Search& search, long begin, long end, Band& band);
 
 // Writes and reads the codes of a part of the band, in positions of the level, and fills in their values. Writing returns the
 // bits that they take; it throws std::invalid_argument where a code is impossible.

@@ -8,7 +8,7 @@ namespace aec {
 
 constexpr int kGroup = 4;          // latent dimensions that are quantised together
 constexpr int kOutBlock = 16;      // channel counts are multiples of this
-constexpr int kConvInputMax = 4095;  // convolution inputs are clamped to 13 bits
+constexpr int kConvInputMax = 16383;  // convolution inputs are clamped to 15 bits
 
 // One output row of a convolution in fixed point: out = (sum of weight * input + bias) >> shift, rounded.
 struct ConvRow {
@@ -31,6 +31,7 @@ constexpr int kSigmaCount = 96;  // the prior's σ is one of 2^(index / 8 - 4) q
 constexpr int kSigmaPerOctave = 8;
 constexpr int kSigmaOctaveMin = -4;
 constexpr int kMaxDigits = 8;
+constexpr int kMaxPaths = 4;
 constexpr int kMaxCodewords = 256;
 
 // The quantiser of one group of latents, in floating point: what the encoder searches and the trainer differentiates.
@@ -50,6 +51,13 @@ struct GroupQuantiser {
     // Codewords that the finest digit can take all the same where the residual is long: in training, so that a σ that is
     // too small is noticed; 1 where the codes are for a file.
     int surprise;
+};
+
+// How codes are searched.
+struct Search {
+    float beta;  // the price of a bit, in squared steps
+    int paths;   // kept from digit to digit, 1..kMaxPaths
+    bool bits;   // whether Quantised::bits is wanted
 };
 
 struct Quantised {
@@ -93,7 +101,7 @@ struct Kernels {
     // Frequencies [count] that sum to 2^16, each at least 1, from such exponents, at least 0; count is a multiple of 8.
     void (*frequencies)(const int32_t* exponents, int count, uint16_t* frequencies);
     // argmin over the codes of |residual - value|^2 + beta * bits; residual and sigma [4] in steps.
-    Quantised (*quantise)(const GroupQuantiser&, const float* residual, const float* sigma, float beta);
+    Quantised (*quantise)(const GroupQuantiser&, const float* residual, const float* sigma, const Search&);
     void (*quantise_gradient)(const GroupQuantiser&, const float* residual, const float* sigma, float beta, const Quantised&,
                               const float* grad_value, float grad_bits, const GroupGradient&);
 };

@@ -248,16 +248,18 @@ Encoded Network::encode(const Tiling& tiling, int quality, int threads, const Ma
     return result;
 }
 
-Encoded Network::encode(const uint8_t* pixels, long height, long width, int quality, int tile_log2, float beta, int threads) const {
+Encoded Network::encode(const uint8_t* pixels, long height, long width, int quality, int tile_log2, const std::vector<Search>& search,
+                        int threads) const {
+    if (search.size() != stages_.size()) throw std::invalid_argument("the number of stages is wrong");
     const Tiling tiling(height, width, tile_log2, shape_.multiple());
     const auto e = analysis(pixels, height, width, tiling, quality, threads);
     return encode(tiling, quality, threads, [&](int i, const FlowPointer& f) -> StageEncoder::Chooser {
         const Stage& stage = stages_[i];
         auto latents = std::make_shared<Latents>(stage, f, e[stage.shape.level], threads);
-        return [=, &stage](Band& band) {
+        return [=, &stage, how = search[i]](Band& band) {
             const Map<int32_t> z = latents->rows(band.area.top, band.area.bottom);
             parallel_for(band.area.height(), threads, 1, [&](long begin, long end, int) {
-                choose_codes(stage, z, quality, shape_.feature_bits, beta, begin, end, band);
+                choose_codes(stage, z, quality, shape_.feature_bits, how, begin, end, band);
             });
         };
     });

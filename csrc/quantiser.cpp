@@ -51,9 +51,10 @@ struct Prepared {
 void quantise(const StageQuantiser& q, const float* residual, const float* sigma, long count, int threads, uint8_t* code,
               float* value, float* bits) {
     const Prepared prepared(q);
+    const Search search{q.beta, kMaxPaths, true};
     parallel_for(count, threads, 64, [&](long begin, long end, int) {
         for (long n = begin * q.groups; n < end * q.groups; ++n) {
-            const Quantised r = kernels().quantise(prepared.groups[n % q.groups], residual + n * kGroup, sigma + n * kGroup, q.beta);
+            const Quantised r = kernels().quantise(prepared.groups[n % q.groups], residual + n * kGroup, sigma + n * kGroup, search);
             std::copy(r.code, r.code + q.digits, code + n * q.digits);
             std::copy(r.value, r.value + kGroup, value + n * kGroup);
             bits[n] = r.bits;

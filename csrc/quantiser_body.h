@@ -1,7 +1,6 @@
 // Rate-distortion optimal residual vector quantisation, and its gradients. Included by kernels_body.h, inside its
 // namespace. Entropy-constrained VQ: Chou, Lookabaugh and Gray, IEEE TASSP 1989.
 
-constexpr int kBeam = 4;                  // paths kept from digit to digit
 constexpr float kLn2 = 0.6931471805599453f;
 constexpr float kSureZero = 0.35f;        // squared norm inside which zero is D4's nearest point: (2^(-1/4) / sqrt 2)^2
 constexpr float kTemperature = 0.1532f;   // of the soft assignment: twice D4's second moment, so its spread is a cell's
@@ -68,7 +67,6 @@ inline void digit_prior(const GroupQuantiser& q, int digit, float scale, const f
     if (prior.count == 1) return;
     float factor[kGroup];
     for (int i = 0; i < kGroup; ++i) factor[i] = 0.5f / prior.variance[i];
-    f32x8 lowest = splat(std::numeric_limits<float>::infinity());
     for (int k = 0; k < prior.count; k += 8) {
         f32x8 energy = prior.log_weight ? -load<f32x8>(prior.log_weight + k) : splat(0.0f);
         for (int i = 0; i < kGroup; ++i) {
@@ -76,6 +74,15 @@ inline void digit_prior(const GroupQuantiser& q, int digit, float scale, const f
             energy += t * t * splat(factor[i]);
         }
         store(prior.energy + k, energy);
+    }
+    prior.log_total = 0;
+}
+
+// Makes prior.bits() true: until then they all lack the same.
+inline void normalise(DigitPrior& prior) {
+    f32x8 lowest = load<f32x8>(prior.energy);
+    for (int k = 8; k < prior.count; k += 8) {
+        const f32x8 energy = load<f32x8>(prior.energy + k);
         lowest = energy < lowest ? energy : lowest;
     }
     float low = lowest[0];
@@ -83,6 +90,16 @@ inline void digit_prior(const GroupQuantiser& q, int digit, float scale, const f
     f32x8 total = splat(0.0f);
     for (int k = 0; k < prior.count; k += 8) total += exp_negative(splat(low) - load<f32x8>(prior.energy + k));
     prior.log_total = std::log(sum(total)) - low;
+}
+
+// |left - codeword|^2 of eight codewords
+inline f32x8 distances(const DigitPrior& prior, const GroupQuantiser& q, int k) {
+    f32x8 d = splat(0.0f);
+    for (int i = 0; i < kGroup; ++i) {
+        const f32x8 e = splat(prior.left[i]) - load<f32x8>(prior.codebook + i * q.codewords + k);
+        d += e * e;
+    }
+    return d;
 }
 
 struct Path {
@@ -101,43 +118,41 @@ inline Path extended(const Path& path, const DigitPrior& prior, const GroupQuant
     return next;
 }
 
-Quantised quantise(const GroupQuantiser& q, const float* residual, const float* sigma, float beta) {
+Quantised quantise(const GroupQuantiser& q, const float* residual, const float* sigma, const Search& search) {
     const int sigma_at = sigma_index(std::max(std::max(sigma[0], sigma[1]), std::max(sigma[2], sigma[3])));
-    Path beam[kBeam];
+    Path beam[kMaxPaths];
     int paths = 1;
     DigitPrior prior;
     for (int digit = top_digit(q, sigma_at); digit > 0; --digit) {
         const int position = q.digits - 1 - digit;
         const float scale = static_cast<float>(1 << 2 * digit);
-        Path found[kBeam];  // cheapest first
+        Path found[kMaxPaths];  // cheapest first
         int count = 0;
         auto offer = [&](const Path& p) {
-            int at = count < kBeam ? count++ : kBeam;
+            int at = count < search.paths ? count++ : search.paths;
             for (; at > 0 && p.cost < found[at - 1].cost; --at)
-                if (at < kBeam) found[at] = found[at - 1];
-            if (at < kBeam) found[at] = p;
+                if (at < search.paths) found[at] = found[at - 1];
+            if (at < search.paths) found[at] = p;
         };
         for (int b = 0; b < paths; ++b) {
             digit_prior(q, digit, scale, residual, beam[b].q.value, beam[b].moved, sigma, sigma_at, prior);
+            if (prior.count > 1 && (search.bits || search.paths > 1)) normalise(prior);
             if (prior.count == 1 || prior.left_norm < kSureZero) {
                 Path p = extended(beam[b], prior, q, position, scale, 0);
                 p.cost = prior.left_norm * scale * scale;
                 offer(p);
                 continue;
             }
-            float worst = count < kBeam ? std::numeric_limits<float>::infinity() : found[kBeam - 1].cost;
-            for (int k = 0; k < prior.count; ++k) {  // paths are compared by what they leave for the finer digits
-                float distance = 0;
-                for (int i = 0; i < kGroup; ++i) {
-                    const float e = prior.left[i] - prior.codebook[i * q.codewords + k];
-                    distance += e * e;
+            float worst = count < search.paths ? std::numeric_limits<float>::infinity() : found[count - 1].cost;
+            for (int first = 0; first < prior.count; first += 8) {  // paths are compared by what they leave for the finer digits
+                const f32x8 left = distances(prior, q, first) * splat(scale * scale);
+                for (int k = first; k < first + 8; ++k) {
+                    if (left[k - first] >= worst) continue;
+                    Path p = extended(beam[b], prior, q, position, scale, k);
+                    p.cost = left[k - first];
+                    offer(p);
+                    if (count == search.paths) worst = found[count - 1].cost;
                 }
-                distance *= scale * scale;
-                if (distance >= worst) continue;
-                Path p = extended(beam[b], prior, q, position, scale, k);
-                p.cost = distance;
-                offer(p);
-                if (count == kBeam) worst = found[kBeam - 1].cost;
             }
         }
         std::copy(found, found + count, beam);
@@ -151,20 +166,15 @@ Quantised quantise(const GroupQuantiser& q, const float* residual, const float* 
         int k = 0;
         float cost = prior.left_norm;
         if (prior.count > 1) {
-            const float rate = beta / kLn2;
+            if (search.bits || paths > 1) normalise(prior);
+            const float rate = search.beta / kLn2;
             RunningMinimum minimum;
-            for (int j = 0; j < prior.count; j += 8) {
-                f32x8 c = load<f32x8>(prior.energy + j) * splat(rate);
-                for (int i = 0; i < kGroup; ++i) {
-                    const f32x8 e = splat(prior.left[i]) - load<f32x8>(prior.codebook + i * q.codewords + j);
-                    c += e * e;
-                }
-                minimum.offer(c, j);
-            }
+            for (int j = 0; j < prior.count; j += 8)
+                minimum.offer(load<f32x8>(prior.energy + j) * splat(rate) + distances(prior, q, j), j);
             k = minimum.index(cost);
             cost += rate * prior.log_total;
         }
-        cost += beta * beam[b].q.bits;
+        cost += search.beta * beam[b].q.bits;
         if (cost < best.cost) {
             best = extended(beam[b], prior, q, q.digits - 1, 1.0f, k);
             best.cost = cost;
@@ -189,14 +199,11 @@ void quantise_gradient(const GroupQuantiser& q, const float* residual, const flo
         const float scale = static_cast<float>(1 << 2 * digit);
         digit_prior(q, digit, scale, residual, value, moved, sigma, sigma_at, prior);
         if (prior.count > 1) {
+            normalise(prior);
             const float rate = beta / (scale * scale) / kLn2;
             f32x8 lowest = splat(std::numeric_limits<float>::infinity());
             for (int k = 0; k < prior.count; k += 8) {
-                f32x8 c = (load<f32x8>(prior.energy + k) + splat(prior.log_total)) * splat(rate);
-                for (int i = 0; i < kGroup; ++i) {
-                    const f32x8 e = splat(prior.left[i]) - load<f32x8>(prior.codebook + i * q.codewords + k);
-                    c += e * e;
-                }
+                const f32x8 c = (load<f32x8>(prior.energy + k) + splat(prior.log_total)) * splat(rate) + distances(prior, q, k);
                 store(soft + k, c);
                 lowest = c < lowest ? c : lowest;
             }

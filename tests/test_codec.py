@@ -77,7 +77,7 @@ def test_result_depends_on_nothing_but_the_bytes(photo):
 
 
 def test_tiles_leave_no_trace(photo):
-    network, beta = shipped().network, shipped().beta
+    network, beta = shipped().network, shipped().betas
     results = []
     for tile in (6, 7, 10):
         streams, _ = network.encode(photo, 60, tile, beta)

@@ -44,7 +44,7 @@ def build(shape: Shape, photo: np.ndarray, path) -> tuple[Network, Codebook, Mod
 @pytest.mark.parametrize("quality", [10, 50, 95])
 def test_fixed_point_follows_the_float_network(shape, quality, photo, tmp_path, simd):
     net, codebook, model = build(shape, photo, tmp_path / "model.safetensors")
-    streams, bits = model.network.encode(photo, quality, 10, model.beta)
+    streams, bits = model.network.encode(photo, quality, 10, model.betas)
     fixed = model.network.decode(streams, *photo.shape[:2], quality, 10)
     with torch.no_grad():
         x = torch.from_numpy(photo).permute(2, 0, 1)[None].float()
@@ -124,7 +124,7 @@ def test_a_model_can_be_trained_on(photo, tmp_path):
         assert difference.max() <= max(2, 1e-3 * np.abs(tensor).max()), name
     decoded = []
     for m in (model, same):
-        streams, bits = m.network.encode(photo, 60, 10, m.beta)
+        streams, bits = m.network.encode(photo, 60, 10, m.betas)
         decoded.append((psnr(photo, m.network.decode(streams, *photo.shape[:2], 60, 10)), sum(bits)))
     assert abs(decoded[0][0] - decoded[1][0]) < 0.02 and abs(decoded[0][1] / decoded[1][1] - 1) < 0.005
 
@@ -134,7 +134,7 @@ def coded(photo, tmp_path_factory):
     """A picture of several tiles, coded: the model, the pixels, and encode's streams."""
     *_, model = build(SMALL, photo, tmp_path_factory.mktemp("model") / "model.safetensors")
     pixels = np.ascontiguousarray(np.tile(photo, (2, 2, 1))[:350, :420])
-    streams, _ = model.network.encode(pixels, 50, 6, model.beta)
+    streams, _ = model.network.encode(pixels, 50, 6, model.betas)
     return model, pixels, streams
 
 

@@ -161,7 +161,7 @@ def test_command_trains_exports_survives_a_kill_and_resumes(pictures, tmp_path):
     assert record["pixels"] > 0 and "--minutes 0.15" in record["history"][0]["command"]
     assert record["validation_loss"] > 0
     picture = np.zeros((64, 64, 3), np.uint8)
-    streams, _ = model.network.encode(picture, 50, 10, model.beta)
+    streams, _ = model.network.encode(picture, 50, 10, model.betas)
     assert model.network.decode(streams, 64, 64, 50, 10).shape == picture.shape
     assert all(json.loads(line)["loss"] > 0 for line in open(tmp_path / "log.jsonl"))
 

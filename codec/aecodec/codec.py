@@ -32,6 +32,6 @@ def encode(picture: Picture, quality: int = QUALITY_DEFAULT, threads: int = 0, m
     pixels = picture.pixels
     gray = pixels.ndim == 2
     header = header_for(*pixels.shape[:2], quality, gray, model)
-    streams, bits = model.network.encode(picture.rgb(), header.quality, header.tile_log2, model.beta, threads)
+    streams, bits = model.network.encode(picture.rgb(), header.quality, header.tile_log2, model.betas, threads=threads)
     alpha = None if picture.alpha is None else pack_alpha(picture.alpha)
     return Encoding(container.write(Contents(header, streams, picture.metadata, alpha)), bits)

@@ -23,7 +23,7 @@ class Model:
     """A trained network, ready to encode and decode.
 
     `shape` and `tensors` are what aecodec/train/export.py wrote; `network` runs them; `identity` is the number that files
-    carry to say which model decodes them; `beta` is the price of a bit that the model was trained for.
+    carry to say which model decodes them; `betas` are the prices of a bit that its search was trained for, in squared steps, a stage.
     """
 
     def __init__(self, path: Path):
@@ -32,7 +32,8 @@ class Model:
             with safe_open(path, "numpy") as f:
                 self.metadata = json.loads(f.metadata()["aecodec"])
                 self.tensors = {name: widened(f.get_tensor(name)) for name in f.keys()}
-            self.shape, self.identity, self.beta = (self.metadata[k] for k in ("shape", "identity", "beta"))
+            self.shape, self.identity = self.metadata["shape"], self.metadata["identity"]
+            self.betas = [self.metadata["beta"]] * len(self.shape["stages"])
             self.network = _core.Network(self.shape, self.tensors)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise AecodecError(f"{path}: not a model of this version of aecodec ({error})") from error

@@ -25,7 +25,7 @@ from .preview import Preview
 
 FEATURE_BITS = 8
 PIXEL_BITS = int(math.log2(PIXEL_UNIT))  # so that an integer is a whole pixel value
-CONV_INPUT_MAX = 4095
+CONV_INPUT_MAX = 16383
 FILM_BITS, STEP_BITS, CODEWORD_BITS, WEIGHT_BITS, INVERSE_BITS = 12, 16, 8, 8, 10
 SIGMA_FINE = 64  # of log2 σ and log2 of the gain, an octave
 SIGMAS = 2.0 ** (np.arange(96) / 8 - 4)
@@ -223,18 +223,11 @@ def export(net: Network, codebook: Codebook, previews: list[Preview], path: Path
 
 
 def restore(net: Network, codebook: Codebook, tensors: Tensors) -> None:
-    """Gives a network the weights of a model, to train on from there.
-
-    Blocks that the model lacks stay as they are: new ones, whose branches are zero, grow the model without changing what
-    it computes. Raises KeyError or ValueError where anything else differs.
-    """
-    new = tuple(name for name, _ in blocks(net) if f"{name}.film" not in tensors)
+    """Gives a network of the model's shape the model's weights, to train on from there."""
     for placement in placements(net):
-        if not placement.name.startswith(new):
-            restore_conv(placement, tensors)
+        restore_conv(placement, tensors)
     for name, block in blocks(net):
-        if name not in new:
-            restore_film(block, tensors[f"{name}.film"])
+        restore_film(block, tensors[f"{name}.film"])
     for i, (stage, book) in enumerate(zip(net.stages, codebook.stages, strict=True)):
         restore_quantiser(f"stages.{i}", stage, book, tensors)
     codebook.project()

@@ -23,11 +23,13 @@ from .codebook import Codebook
 from .data import Crops, load, split
 from .distortion import distortion, structural
 from .export import export, restore
+from .grow import grow
 from .network import Network, Quantise, Shape, compute_in, initialise, quality_features
 from .scalar import quantise_scalar, quantise_scalar_exact
 
 CHECKPOINT = "checkpoint.safetensors"
 INITIAL = 1 << 32  # seeds of the crops that statistics are taken from; those of the steps are their numbers
+GROWTH_CROPS = 96  # that show what a model loses
 PREVIEW_CROPS = 32  # times the batch: what the previews are fitted to
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter
 COUNTERS = ("step", "pixels", "seconds", "phase", "history")
@@ -129,12 +131,12 @@ class Run:
     def start_from(self, model: Model) -> None:
         """Takes a model's weights and a new optimiser; its codebooks stay, unless there is a scalar phase before them.
 
-        Raises ValueError where the model is not this network, but for residual blocks that it lacks.
+        A smaller model grows: see grow.py. Raises ValueError where it cannot.
         """
-        try:
-            restore(self.net, self.codebook, model.tensors)
-        except (KeyError, RuntimeError) as error:  # a tensor that is missing, or of another shape
-            raise ValueError(f"the model to start from has another shape ({error})") from error
+        shape = Shape.from_json(model.shape)
+        small, codebook = Network(shape), Codebook(shape)
+        restore(small, codebook, model.tensors)
+        grow(self.net, self.codebook, small, codebook, self.crops.sample(GROWTH_CROPS, INITIAL, 3))
         self.average.load_state_dict(self.model.state_dict())
         record = model.metadata["record"]
         self.phase = "scalar" if self.settings.scalar_share > 0 else "codebook"

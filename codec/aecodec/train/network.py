@@ -42,7 +42,7 @@ class StageShape:
 class Shape:
     """Every size in the network. Levels are 1/8, 1/16, 1/32, 1/64 of the picture; stages run coarse to fine."""
 
-    channels: tuple[int, ...] = (160, 192, 192, 128)  # of the features, a level
+    channels: tuple[int, ...] = (176, 192, 192, 128)  # of the features, a level
     hidden: tuple[int, ...] = (96, 192, 192, 128)  # inside residual blocks and the prior and posterior MLPs, a level
     analysis: tuple[int, ...] = (2, 2, 1, 1)  # residual blocks of the encoder, a level
     stages: tuple[StageShape, ...] = (
@@ -51,7 +51,7 @@ class Shape:
         StageShape(level=1, latents=64, digits=4, refine=2, first_dct=0),
         StageShape(level=1, latents=64, digits=4, refine=2, first_dct=16),
         StageShape(level=0, latents=32, digits=4, refine=1, first_dct=32),
-        StageShape(level=0, latents=80, digits=4, refine=2, first_dct=64),
+        StageShape(level=0, latents=96, digits=4, refine=2, first_dct=64),
     )
 
     @property

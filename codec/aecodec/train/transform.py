@@ -12,7 +12,8 @@ def dct_basis(count: int) -> Tensor:
     """The `count` lowest-frequency vectors of a colour 8x8 DCT, lowest first.
 
     Colour is an orthonormal luma/chroma basis; chroma frequencies count as higher than luma's, as in every picture
-    codec since JPEG, because pictures have less energy there.
+    codec since JPEG, because pictures have less energy there. All of luma is among the first 160: without its last eight
+    vectors text and line art end at 23 to 30 dB, however high the rate.
 
     Returns float32 (count, 192); a row is laid out as `torch.nn.functional.pixel_unshuffle(rgb, 8)` lays out a block.
     """
@@ -28,7 +29,7 @@ def dct_basis(count: int) -> Tensor:
             for v in range(BLOCK):
                 rows.append(torch.einsum("c,i,j->cij", colour[c], dct[u], dct[v]).flatten())
                 radius = float(u * u + v * v)
-                frequencies.append(radius if c == 0 else 1 + 1.2 * radius)
+                frequencies.append(radius if c == 0 else 1 + 2 * radius)
     order = sorted(range(len(rows)), key=lambda i: frequencies[i])
     return torch.stack([rows[i] for i in order[:count]]).float()
 
