@@ -265,14 +265,17 @@ struct View {  // what a decoder is asked for
 
 using Region = std::optional<std::array<long, 4>>;
 
-Array<uint8_t> decode(const aec::Network& network, const aec::Streams& streams, long height, long width, int quality, int tile_log2,
-                      int threads, int scale, const Region& region) {
+template <class Pixel>
+py::array decode(const aec::Network& network, const aec::Streams& streams, long height, long width, int quality, int tile_log2,
+                 int threads, int scale, const Region& region) {
     check_settings(network, height, width, quality, tile_log2);
     const View view(network, height, width, scale, region);
-    Array<uint8_t> pixels({view.area.height(), view.area.width(), 3L});
-    uint8_t* p = pixels.mutable_data();
-    py::gil_scoped_release release;
-    network.decode(streams, height, width, quality, tile_log2, threads, view.scale, view.area, p, nullptr);
+    Array<Pixel> pixels({view.area.height(), view.area.width(), 3L});
+    Pixel* p = pixels.mutable_data();
+    {
+        py::gil_scoped_release release;
+        network.decode(streams, height, width, quality, tile_log2, threads, view.scale, view.area, p, nullptr);
+    }
     return pixels;
 }
 
@@ -346,8 +349,10 @@ PYBIND11_MODULE(_core, m) {
         .def("encode", &encode, py::arg("pixels").noconvert(), "quality"_a, "tile_log2"_a, "betas"_a, "paths"_a = aec::kMaxPaths,
              "threads"_a = 0)
         .def("encode_codes", &encode_codes, py::arg("codes").noconvert(), "height"_a, "width"_a, "quality"_a, "tile_log2"_a, "threads"_a = 0)
-        .def("decode", &decode, "streams"_a, "height"_a, "width"_a, "quality"_a, "tile_log2"_a, "threads"_a = 0, "scale"_a = 1,
-             "region"_a = py::none())
+        .def("decode", &decode<uint8_t>, "streams"_a, "height"_a, "width"_a, "quality"_a, "tile_log2"_a, "threads"_a = 0,
+             "scale"_a = 1, "region"_a = py::none())
+        .def("decode_deep", &decode<uint16_t>, "streams"_a, "height"_a, "width"_a, "quality"_a, "tile_log2"_a, "threads"_a = 0,
+             "scale"_a = 1, "region"_a = py::none())
         .def("decode_codes", &decode_codes, "streams"_a, "height"_a, "width"_a, "quality"_a, "tile_log2"_a, "threads"_a = 0)
         .def("tiles", &tiles, "height"_a, "width"_a, "tile_log2"_a, "scale"_a = 1, "region"_a = py::none());
 }

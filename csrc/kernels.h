@@ -31,7 +31,7 @@ constexpr int kSigmaCount = 96;  // the prior's σ is one of 2^(index / 8 - 4) q
 constexpr int kSigmaPerOctave = 8;
 constexpr int kSigmaOctaveMin = -4;
 constexpr int kMaxDigits = 8;
-constexpr int kMaxPaths = 4;
+constexpr int kMaxPaths = 8;
 constexpr int kMaxCodewords = 256;
 
 // The quantiser of one group of latents, in floating point: what the encoder searches and the trainer differentiates.

@@ -2,6 +2,8 @@
 
 #include <map>
 #include <stdexcept>
+#include <type_traits>
+#include <utility>
 
 #include "stage.h"
 
@@ -13,7 +15,21 @@ Head load_head(const Tensors& t, const std::string& name, const NetworkShape& sh
         throw std::invalid_argument(name + ": impossible shape");
     const int level = shape.stages[stages - 1].level, side = (kBlock << level) / scale;
     const int channels = (3 * side * side + kOutBlock - 1) / kOutBlock * kOutBlock;
-    return {scale, stages, side, load_conv(t, name, shape.channels[level], channels, 1)};
+    Conv conv = load_conv(t, name, shape.channels[level], channels, 1), deep = conv;
+    for (int i = 0; i < deep.out; ++i) {
+        deep.bias[i] -= 1 << (deep.shift[i] - 1);  // the rounding
+        deep.shift[i] -= kDeepBits;
+        if (deep.shift[i] < 1) throw std::invalid_argument(name + ": a shift is out of range");
+        deep.bias[i] += 1 << (deep.shift[i] - 1);
+    }
+    return {scale, stages, side, std::move(conv), std::move(deep)};
+}
+
+// A pixel from what a head gives: with no fractional bits, or with kDeepBits, so that 255 becomes 65535.
+void to_pixel(int32_t v, uint8_t& out) { out = static_cast<uint8_t>(std::min(255, std::max(0, v + 128))); }
+void to_pixel(int32_t v, uint16_t& out) {
+    const int32_t wide = std::min(255 << kDeepBits, std::max(0, v + (128 << kDeepBits)));
+    out = static_cast<uint16_t>((wide * 257 + 128) >> kDeepBits);
 }
 
 // Where a stage codes: the area, in positions and in tiles, and whether it is the last of its stream.
@@ -281,8 +297,9 @@ Encoded Network::encode(const Codes& codes, long height, long width, int quality
     });
 }
 
+template <class Pixel>
 void Network::decode(const Streams& streams, long height, long width, int quality, int tile_log2, int threads, int scale, Rectangle area,
-                     uint8_t* pixels, Codes* codes) const {
+                     Pixel* pixels, Codes* codes) const {
     const Tiling tiling(height, width, tile_log2, shape_.multiple());
     if (static_cast<int>(streams.size()) != shape_.streams()) throw CorruptStream("the number of coded streams is wrong");
     for (const auto& s : streams)
@@ -297,7 +314,7 @@ void Network::decode(const Streams& streams, long height, long width, int qualit
         if (codes) codes->emplace_back(before->height, before->width, s.latents / kGroup * s.digits);
         return std::make_unique<StageDecoder>(place, streams[s.stream], missing, open, codes ? &(*codes)[i] : nullptr);
     }));
-    const Conv& conv = head.conv;
+    const Conv& conv = std::is_same_v<Pixel, uint16_t> ? head.deep : head.conv;
     const long side = head.side, left = f.flow().area.left, columns = f.flow().area.width();
     for_each_strip(f, [&](long top, long bottom) {
         parallel_for(bottom - top, threads, 1, [&](long begin, long end, int) {
@@ -307,16 +324,16 @@ void Network::decode(const Streams& streams, long height, long width, int qualit
                 kernels().clamp(f.row(y, left), row.data(), columns * f.channels());
                 conv_1x1(conv, row.data(), columns, sums.data());
                 for (long i = std::max(0L, area.top - y * side); i < std::min(side, area.bottom - y * side); ++i) {
-                    uint8_t* out = pixels + (y * side + i - area.top) * area.width() * 3;
+                    Pixel* out = pixels + (y * side + i - area.top) * area.width() * 3;
                     for (long x = area.left; x < area.right; ++x)
-                        for (int c = 0; c < 3; ++c) {
-                            const int32_t v = sums[(x / side - left) * conv.out + (c * side + i) * side + x % side] + 128;
-                            *out++ = static_cast<uint8_t>(std::min(255, std::max(0, v)));
-                        }
+                        for (int c = 0; c < 3; ++c) to_pixel(sums[(x / side - left) * conv.out + (c * side + i) * side + x % side], *out++);
                 }
             }
         });
     });
 }
+
+template void Network::decode(const Streams&, long, long, int, int, int, int, Rectangle, uint8_t*, Codes*) const;
+template void Network::decode(const Streams&, long, long, int, int, int, int, Rectangle, uint16_t*, Codes*) const;
 
 }  // namespace aec

@@ -17,6 +17,7 @@ constexpr int kBlock = 8;            // pixels on a side of what the stem sees a
 constexpr int kQualities = 100;      // tables have a row for each of the qualities 1..100
 constexpr int kStepBits = 16;        // fractional bits of steps, in features
 constexpr int kLanes = 2;            // interleaved rANS states of a stream
+constexpr int kDeepBits = 8;         // fractional bits that 16-bit pixels are made from
 
 struct StageShape {
     int level, latents, digits, refine, stream;
@@ -101,6 +102,7 @@ struct Head {
     int stages;  // that it needs
     int side;    // pixels on a side of what a position of the last of them gives
     Conv conv;   // to [3][side][side] and, up to a multiple of kOutBlock, nothing
+    Conv deep;   // the same with kDeepBits fractional bits
 };
 
 using Codes = std::vector<Map<uint8_t>>;  // a stage's: [height][width][groups * digits], the coarsest digit first
@@ -128,8 +130,9 @@ public:
     // An area of the picture, or of one that is reduced by a head's scale, to pixels [area's height][width][3]; and the codes
     // of all stages, if asked for. Tiles that are missing, and what follows from them, are filled in with what the prior
     // expects. Throws CorruptStream.
+    template <class Pixel>  // uint8_t or uint16_t
     void decode(const Streams& streams, long height, long width, int quality, int tile_log2, int threads, int scale, Rectangle area,
-                uint8_t* pixels, Codes* codes) const;
+                Pixel* pixels, Codes* codes) const;
 
     // The tiles, in units of tiles, of every stream that `decode` would read.
     std::vector<Rectangle> tiles(long height, long width, int tile_log2, int scale, Rectangle area) const;

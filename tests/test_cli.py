@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from conftest import psnr
@@ -216,6 +217,27 @@ def test_parts(picture, tmp_path):
     done = run("decompress", tmp_path / "cut.aec", "--allow-partial")
     assert done.returncode == 0 and "cut short" in done.stderr and "guess" in done.stderr
     assert psnr(whole, np.asarray(Image.open(tmp_path / "cut.png"))) > 20
+
+
+def test_bits(picture, tmp_path):
+    coded = tmp_path / "photo.aec"
+    assert run("compress", picture, "-q", 90).returncode == 0
+    assert run("decompress", coded, tmp_path / "eight.png").returncode == 0
+    eight = np.asarray(Image.open(tmp_path / "eight.png"))
+    for name in ("deep.png", "deep.tiff"):
+        done = run("decompress", coded, tmp_path / name, "--bits", 16)
+        assert done.returncode == 0, done.stderr
+    sixteen = tifffile.imread(tmp_path / "deep.tiff")
+    assert sixteen.dtype == np.uint16 and np.abs(sixteen / 257 - eight).max() <= 0.51
+    assert (tmp_path / "deep.png").read_bytes()[24] == 16  # IHDR's bit depth
+    assert "PNG or TIFF" in fails(tmp_path, "decompress", coded, tmp_path / "deep.jpg", "--bits", 16)
+
+
+def test_effort(picture, tmp_path):
+    for effort in (1, 9):
+        assert run("compress", picture, tmp_path / f"{effort}.aec", "-e", effort).returncode == 0
+    assert (tmp_path / "1.aec").read_bytes() != (tmp_path / "9.aec").read_bytes()
+    assert run("compress", picture, tmp_path / "0.aec", "-e", 0).returncode == 2
 
 
 def test_verify(picture, tmp_path):

@@ -7,7 +7,7 @@ pixels = aecodec.decompress(data)             # -> a NumPy array
 from typing import TYPE_CHECKING, Any
 
 from .errors import AecodecError, FileError, PictureError
-from .quality import QUALITY_DEFAULT
+from .quality import EFFORT_DEFAULT, QUALITY_DEFAULT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,19 +35,22 @@ __all__ = [
 LAZY = {"compress_file": "files", "decompress_file": "files", "Decoder": "decoder", "Tokens": "codes"}
 
 
-def compress(image: "np.ndarray | Image", quality: int = QUALITY_DEFAULT, *, threads: int = 0) -> bytes:
+def compress(
+    image: "np.ndarray | Image", quality: int = QUALITY_DEFAULT, *, effort: int = EFFORT_DEFAULT, threads: int = 0
+) -> bytes:
     """Compresses a picture to the bytes of an .aec file.
 
     image: a uint8 array (H, W, 3), (H, W), (H, W, 4) or (H, W, 2) of RGB or gray, the last two with alpha; or a Pillow
-    image, whose ICC profile, EXIF and XMP are kept. quality: 1 to 100. threads: 0 for one a core.
+    image, whose ICC profile, EXIF and XMP are kept. quality: 1 to 100. effort: 1 to 9, fast to small.
+    threads: 0 for one a core.
 
-    Raises PictureError where the picture or the quality is not of this kind.
+    Raises PictureError where the picture, the quality or the effort is not of this kind.
     """
     from . import codec
     from .picture import Picture
 
     picture = Picture.from_pillow(image) if hasattr(image, "getbands") else Picture.from_array(image)
-    return codec.encode(picture, quality, threads).data
+    return codec.encode(picture, quality, threads, effort=effort).data
 
 
 def decompress(data: bytes, *, threads: int = 0) -> "np.ndarray":

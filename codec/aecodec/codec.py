@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from . import container
 from .container import GRAY, RGB, Contents, Header
+from .effort import search
 from .errors import PictureError
 from .model import Model, shipped
 from .picture import Picture, pack_alpha
-from .quality import QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
+from .quality import EFFORT_DEFAULT, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,17 @@ def header_for(height: int, width: int, quality: int, gray: bool, model: Model) 
     return Header(container.VERSION, model.identity, colour, container.TILE_LOG2_DEFAULT, int(quality), width, height)
 
 
-def encode(picture: Picture, quality: int = QUALITY_DEFAULT, threads: int = 0, model: Model | None = None) -> Encoding:
-    """Compresses a picture; `threads` 0 means one a core. Raises PictureError where the quality is not 1 to 100."""
+def encode(
+    picture: Picture, quality: int = QUALITY_DEFAULT, threads: int = 0, model: Model | None = None, effort: int = EFFORT_DEFAULT
+) -> Encoding:
+    """Compresses a picture; `threads` 0 means one a core.
+
+    Raises PictureError where the quality is not 1 to 100 or the effort not 1 to 9.
+    """
     model = model or shipped()
     pixels = picture.pixels
     gray = pixels.ndim == 2
     header = header_for(*pixels.shape[:2], quality, gray, model)
-    streams, bits = model.network.encode(picture.rgb(), header.quality, header.tile_log2, model.betas, threads=threads)
+    streams, bits = search(model, picture.rgb(), header, effort, threads)
     alpha = None if picture.alpha is None else pack_alpha(picture.alpha)
     return Encoding(container.write(Contents(header, streams, picture.metadata, alpha)), bits)

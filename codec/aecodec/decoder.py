@@ -96,25 +96,30 @@ class Decoder:
         """ICC profile, EXIF and XMP, as far as there are any, under the names icc, exif and xmp."""
         return {name: container.load(self._file, c) for name, c in self.index.metadata.items()}
 
-    def decode(self, scale: int = 1, region: Region | None = None) -> np.ndarray:
-        """-> uint8 (h, w, 3), (h, w), or with alpha (h, w, 4), (h, w, 2).
+    def decode(self, scale: int = 1, region: Region | None = None, bits: int = 8) -> np.ndarray:
+        """-> uint8, or for 16 bits uint16, (h, w, 3), (h, w), or with alpha (h, w, 4), (h, w, 2).
 
         scale: 1, 2, 4 or 8: the picture reduced to (⌈height/scale⌉, ⌈width/scale⌉); 2 and 4 are means of the full picture's
         pixels, 8 is a thumbnail from the coarse codes alone. region: (x, y, width, height) in pixels of the full picture; what
         it reduces to is the crop of the reduced picture that holds it. Exactly the pixels that a crop of the whole would have,
-        but only the tiles that they depend on are read. Raises PictureError on a scale or a region that there is not, FileError
-        where the file is damaged.
+        but only the tiles that they depend on are read. With 16 bits the network's values are rounded less, 0..65535; pixels
+        of 8 bits are not exactly those. Raises PictureError on a scale, a region or a number of bits that there is not,
+        FileError where the file is damaged.
         """
-        return self.picture(scale, region).to_array()
+        return self.picture(scale, region, bits).to_array()
 
-    def picture(self, scale: int = 1, region: Region | None = None) -> Picture:
+    def picture(self, scale: int = 1, region: Region | None = None, bits: int = 8) -> Picture:
         """The same with the metadata."""
+        if bits not in (8, 16):
+            raise PictureError(f"pixels have 8 or 16 bits, not {bits}")
         alpha = None
         box = self._box(scale, region)
         if self.index.alpha is not None:
             data = container.load(self._file, self.index.alpha)
             alpha = crop(reduce_alpha(unpack_alpha(data, self.header.height, self.header.width), scale), box)
-        return Picture(self._pixels(self._streams(scale, box), scale, box), alpha, self.metadata)
+            if bits == 16:
+                alpha = alpha.astype(np.uint16) * 257
+        return Picture(self._pixels(self._streams(scale, box), scale, box, bits), alpha, self.metadata)
 
     def progressive(self, scale: int = 1) -> Iterator[np.ndarray]:
         """The whole picture, without alpha, from the first stream alone, from the first two, ..., from all."""
@@ -154,14 +159,13 @@ class Decoder:
 
         return [[wanted(c, i, area) for i, c in enumerate(tiles)] for tiles, area in zip(self.index.streams, areas, strict=True)]
 
-    def _pixels(self, streams: list[list[bytes | None]], scale: int, box: Region) -> np.ndarray:
-        h = self.header
+    def _pixels(self, streams: list[list[bytes | None]], scale: int, box: Region, bits: int = 8) -> np.ndarray:
+        h, network = self.header, self._model.network
         with damage():
-            pixels = self._model.network.decode(
-                streams, h.height, h.width, h.quality, h.tile_log2, self._threads, scale=scale, region=box
-            )
+            decode = network.decode if bits == 8 else network.decode_deep
+            pixels = decode(streams, h.height, h.width, h.quality, h.tile_log2, self._threads, scale=scale, region=box)
         if h.colour == GRAY:
-            return (pixels.sum(2, dtype=np.uint16) // 3).astype(np.uint8)
+            return (pixels.sum(2, dtype=np.uint32) // 3).astype(pixels.dtype)
         return pixels
 
 

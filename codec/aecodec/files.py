@@ -11,7 +11,7 @@ from . import codec
 from .decoder import decode
 from .errors import PictureError
 from .picture import Picture
-from .quality import QUALITY_DEFAULT
+from .quality import EFFORT_DEFAULT, QUALITY_DEFAULT
 
 SUFFIX = ".aec"
 
@@ -33,12 +33,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def compress_file(source: Path | str, target: Path | str, quality: int = QUALITY_DEFAULT, threads: int = 0) -> int:
+def compress_file(
+    source: Path | str, target: Path | str, quality: int = QUALITY_DEFAULT, threads: int = 0, effort: int = EFFORT_DEFAULT
+) -> int:
     """Compresses a picture file; -> the size of the .aec file in bytes.
 
     Raises PictureError where the source is no picture, OSError where a file cannot be read or written.
     """
-    encoding = codec.encode(Picture.load(Path(source)), quality, threads)
+    encoding = codec.encode(Picture.load(Path(source)), quality, threads, effort=effort)
     with replacing(Path(target)) as out:
         out.write(encoding.data)
     return len(encoding.data)

@@ -23,7 +23,8 @@ class Model:
     """A trained network, ready to encode and decode.
 
     `shape` and `tensors` are what aecodec/train/export.py wrote; `network` runs them; `identity` is the number that files
-    carry to say which model decodes them; `betas` are the prices of a bit that its search was trained for, in squared steps, a stage.
+    carry to say which model decodes them; `betas` are the prices of a bit, in squared steps, a stage, that its search was
+    trained for.
     """
 
     def __init__(self, path: Path):

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from . import deep
 from .container import MAX_PIXELS
 from .errors import FileError, PictureError
 
@@ -17,7 +18,10 @@ ORIENTATION = 0x0112  # EXIF's tag
 
 @dataclass(frozen=True)
 class Picture:
-    """pixels: uint8 (H, W, 3) or (H, W); alpha: uint8 (H, W) or None; metadata: ICC, EXIF and XMP bytes by name."""
+    """pixels: uint8 (H, W, 3) or (H, W); alpha: uint8 (H, W) or None; metadata: ICC, EXIF and XMP bytes by name.
+
+    Decoded pictures may have pixels and alpha of uint16 instead.
+    """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
@@ -25,7 +29,7 @@ class Picture:
 
     def __post_init__(self):
         p = self.pixels
-        if p.dtype != np.uint8 or not (p.ndim == 2 or (p.ndim == 3 and p.shape[2] == 3)):
+        if p.dtype not in (np.uint8, np.uint16) or not (p.ndim == 2 or (p.ndim == 3 and p.shape[2] == 3)):
             raise PictureError(f"pixels must be uint8 (H, W, 3) or (H, W), not {p.dtype} {p.shape}")
         if p.size == 0:
             raise PictureError("the picture has no pixels")
@@ -36,6 +40,8 @@ class Picture:
     def from_array(cls, array: np.ndarray) -> "Picture":
         """uint8 (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4): gray or RGB, the last of 2 or 4 channels alpha."""
         array = np.asarray(array)
+        if array.dtype != np.uint8:
+            raise PictureError(f"pixels must be uint8 (H, W, 3) or (H, W), not {array.dtype} {array.shape}")
         if array.ndim == 3 and array.shape[2] in (2, 4):
             colour, alpha = array[:, :, :-1], array[:, :, -1]
         else:
@@ -114,6 +120,9 @@ class Picture:
 
     def save(self, file: Path | BinaryIO, format: str) -> None:
         """Writes a picture file with its metadata. Raises PictureError where the format has no place for the picture."""
+        if self.pixels.dtype == np.uint16:
+            deep.save(self.to_array(), self.metadata, file, format)
+            return
         image = self.to_pillow()
         options = {k: image.info[k] for k in ("icc_profile", "exif", "xmp") if k in image.info}
         try:
@@ -150,3 +159,12 @@ def reduce_alpha(alpha: np.ndarray, scale: int) -> np.ndarray:
 def crop(pixels: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     """The part (top, left, bottom, right) of a picture."""
     return np.ascontiguousarray(pixels[box[0] : box[2], box[1] : box[3]])
+
+
+def mean_squared_error(a: np.ndarray, b: np.ndarray) -> float:
+    """Of uint8 arrays of one shape, on the scale 0..255²."""
+    total, step = 0, max(1, (1 << 22) // max(1, a[0].size))
+    for y in range(0, len(a), step):  # in parts, for the memory
+        d = a[y : y + step].astype(np.int32) - b[y : y + step]
+        total += int((d * d).sum(dtype=np.int64))
+    return total / a.size

@@ -1,7 +1,8 @@
 """Makes Pillow open and save .aec files: `import aecodec.pillow` is all it takes.
 
 Image.open("x.aec") reads the header; pixels are decoded when they are asked for. `im.draft(None, (w, h))` before that asks for
-a picture reduced by 2, 4 or 8; an eighth takes less time. im.save("x.aec", quality=70, exif=..., icc_profile=..., xmp=...).
+a picture reduced by 2, 4 or 8; an eighth takes less time. im.save("x.aec", quality=70, effort=4,
+exif=..., icc_profile=..., xmp=...).
 """
 
 from typing import IO
@@ -14,7 +15,7 @@ from .decoder import SCALES, Decoder
 from .errors import AecodecError
 from .files import SUFFIX
 from .picture import Picture
-from .quality import QUALITY_DEFAULT
+from .quality import EFFORT_DEFAULT, QUALITY_DEFAULT
 
 FORMAT = "AEC"
 MIME = "image/x-aec"
@@ -74,8 +75,10 @@ def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
                 metadata[name] = bytes(value)
             else:
                 metadata.pop(name, None)
+    picture = Picture(picture.pixels, picture.alpha, metadata)
+    quality, effort = options.get("quality", QUALITY_DEFAULT), options.get("effort", EFFORT_DEFAULT)
     try:
-        file.write(codec.encode(Picture(picture.pixels, picture.alpha, metadata), options.get("quality", QUALITY_DEFAULT)).data)
+        file.write(codec.encode(picture, quality, effort=effort).data)
     except AecodecError as error:
         raise ValueError(str(error)) from error
 

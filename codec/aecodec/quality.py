@@ -1,6 +1,7 @@
-"""The user's quality, 1 to 100, and the rate-distortion trade-off λ that it stands for."""
+"""What users ask for: a quality, with the rate-distortion trade-off λ that it stands for, and an effort."""
 
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
+EFFORT_MIN, EFFORT_MAX, EFFORT_DEFAULT = 1, 9, 4  # fast to small: see effort.py
 LAMBDA_MIN, LAMBDA_MAX = 0.0005, 0.65  # of the loss bits/pixel + λ·MSE, with the MSE of 0..255 pixel values
 
 

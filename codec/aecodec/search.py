@@ -9,8 +9,8 @@ import numpy as np
 from .codec import Encoding, encode
 from .decoder import decode
 from .errors import PictureError
-from .picture import Picture
-from .quality import QUALITY_MAX, QUALITY_MIN
+from .picture import Picture, mean_squared_error
+from .quality import EFFORT_DEFAULT, QUALITY_MAX, QUALITY_MIN
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,8 @@ class Found:
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     """Of uint8 arrays of one shape, in dB; infinite where they are equal."""
-    total, step = 0, max(1, (1 << 22) // max(1, a[0].size))
-    for y in range(0, len(a), step):  # in parts, for the memory
-        d = a[y : y + step].astype(np.int32) - b[y : y + step]
-        total += int((d * d).sum(dtype=np.int64))
-    return 10 * math.log10(255**2 * a.size / total) if total else math.inf
+    mse = mean_squared_error(a, b)
+    return 10 * math.log10(255**2 / mse) if mse else math.inf
 
 
 def bisect(good: Callable[[int], bool], low: int, high: int) -> int | None:
@@ -41,12 +38,12 @@ def bisect(good: Callable[[int], bool], low: int, high: int) -> int | None:
     return found
 
 
-def for_size(picture: Picture, size: float, threads: int = 0) -> Found:
+def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFORT_DEFAULT) -> Found:
     """The best quality whose file has at most `size` bytes. Raises PictureError where there is none."""
     encodings: dict[int, Encoding] = {}
 
     def fits(quality: int) -> bool:
-        encodings[quality] = encode(picture, quality, threads)
+        encodings[quality] = encode(picture, quality, threads, effort=effort)
         return len(encodings[quality].data) <= size
 
     quality = bisect(fits, QUALITY_MIN, QUALITY_MAX)
@@ -56,12 +53,12 @@ def for_size(picture: Picture, size: float, threads: int = 0) -> Found:
     return Found(encodings[quality], quality)
 
 
-def for_psnr(picture: Picture, wanted: float, threads: int = 0) -> Found:
+def for_psnr(picture: Picture, wanted: float, threads: int = 0, effort: int = EFFORT_DEFAULT) -> Found:
     """The smallest file with at least this PSNR in dB, over all colours. Raises PictureError where there is none."""
     found: dict[int, Found] = {}
 
     def falls_short(quality: int) -> bool:
-        encoding = encode(picture, quality, threads)
+        encoding = encode(picture, quality, threads, effort=effort)
         found[quality] = Found(encoding, quality, psnr(picture.pixels, decode(encoding.data, threads).pixels))
         return found[quality].psnr < wanted
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..quality import QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
+from ..quality import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from . import jobs
 from .jobs import STREAM, Batch, Job, Outcome, Shared
 
@@ -28,6 +28,14 @@ class Size(click.ParamType):
 @click.command(short_help="Compress pictures to .aec files.")
 @click.argument("inputs", metavar="IN... [OUT.aec]", type=click.Path(path_type=Path, allow_dash=True), nargs=-1, required=True)
 @click.option("-q", "--quality", type=click.IntRange(QUALITY_MIN, QUALITY_MAX), help=f"[default: {QUALITY_DEFAULT}]")
+@click.option(
+    "-e",
+    "--effort",
+    type=click.IntRange(EFFORT_MIN, EFFORT_MAX),
+    default=EFFORT_DEFAULT,
+    show_default=True,
+    help="Fast (1) to small (9).",
+)
 @click.option("--target-size", type=Size(), help="The best quality in so many bytes: 50000, 50k, 48KiB.")
 @click.option("--target-bpp", type=click.FloatRange(min=0, min_open=True), help="The best quality in so many bits per pixel.")
 @click.option("--target-psnr", type=click.FloatRange(min=0, min_open=True), help="The smallest file with this PSNR in dB.")
@@ -37,6 +45,7 @@ class Size(click.ParamType):
 def compress(
     inputs: tuple[Path, ...],
     quality: int | None,
+    effort: int,
     target_size: float | None,
     target_bpp: float | None,
     target_psnr: float | None,
@@ -70,13 +79,13 @@ def compress(
         if strip:
             picture = Picture(picture.pixels, picture.alpha)
         if target_psnr is not None:
-            found = search.for_psnr(picture, target_psnr, threads)
+            found = search.for_psnr(picture, target_psnr, threads, effort)
         elif target_size is not None or target_bpp is not None:
             size = target_size if target_size is not None else target_bpp * width * height / 8
-            found = search.for_size(picture, size, threads)
+            found = search.for_size(picture, size, threads, effort)
         else:
             chosen = QUALITY_DEFAULT if quality is None else quality
-            found = search.Found(codec.encode(picture, chosen, threads), chosen)
+            found = search.Found(codec.encode(picture, chosen, threads, effort=effort), chosen)
         result = found.encoding.data
         with jobs.writing(job.target) as out:
             out.write(result)

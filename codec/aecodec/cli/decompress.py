@@ -28,6 +28,7 @@ class Rectangle(click.ParamType):
 @click.argument("inputs", metavar="IN... [OUT]", type=click.Path(path_type=Path, allow_dash=True), nargs=-1, required=True)
 @click.option("--format", "kind", type=click.Choice(FORMATS), help="Of the pictures.  [default: by OUT's suffix, or png]")
 @click.option("--scale", type=click.Choice(["1", "2", "4", "8"]), default="1", help="Reduce the sides by so much.  [default: 1]")
+@click.option("--bits", type=click.Choice(["8", "16"]), default="8", help="Of a sample; 16 for PNG and TIFF.  [default: 8]")
 @click.option("--region", type=Rectangle(), help="Only these pixels of the full picture.")
 @click.option("--allow-partial", is_flag=True, help="Show what is left of damaged and truncated files.")
 @jobs.options
@@ -35,6 +36,7 @@ def decompress(
     inputs: tuple[Path, ...],
     kind: str | None,
     scale: str,
+    bits: str,
     region: tuple[int, int, int, int] | None,
     allow_partial: bool,
     shared: Shared,
@@ -55,7 +57,7 @@ def decompress(
         format = FORMATS[kind or "png"] if kind or job.target == STREAM else picture_format(job.target)
         source = io.BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source
         with Decoder(source, partial=allow_partial, threads=threads, check=region is None and scale == "1") as decoder:
-            picture = decoder.picture(int(scale), region)
+            picture = decoder.picture(int(scale), region, int(bits))
             problems = list(decoder.problems)
         before = len(source.getvalue()) if isinstance(source, io.BytesIO) else source.stat().st_size
         with jobs.writing(job.target) as out:
