@@ -56,8 +56,9 @@ def save_tiff(array: np.ndarray, metadata: dict[str, bytes], file: BinaryIO) -> 
     gray = array.ndim == 2 or array.shape[2] == 2
     alpha = array.ndim == 3 and array.shape[2] % 2 == 0
     tags = [(700, 1, len(metadata["xmp"]), metadata["xmp"], True)] if "xmp" in metadata else []
+    buffer = io.BytesIO()  # tifffile wants a file with a name, or this
     tifffile.imwrite(
-        file,
+        buffer,
         array,
         photometric="minisblack" if gray else "rgb",
         planarconfig="contig" if array.ndim == 3 else None,
@@ -67,3 +68,4 @@ def save_tiff(array: np.ndarray, metadata: dict[str, bytes], file: BinaryIO) -> 
         extratags=tags,
         metadata=None,
     )
+    file.write(buffer.getbuffer())
