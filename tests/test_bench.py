@@ -48,9 +48,9 @@ def test_command(photo, tmp_path):
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["jpeg"]["bd_rate_psnr"] == pytest.approx(0, abs=1e-9) and summary["aec"]["bd_rate_psnr"] < 0
     names = {"results.json", "results.csv", "summary.json", "table.md", "report.html"}
-    names |= {f"{metric}.{suffix}" for metric in ("psnr", "ms_ssim") for suffix in ("png", "svg")}
+    names |= {f"{metric}.{suffix}" for metric in ("psnr", "ms_ssim", "psnr-linear", "ms_ssim-linear") for suffix in ("png", "svg")}
     assert {p.name for p in (tmp_path / "out").iterdir()} == names
     page = (tmp_path / "out" / "report.html").read_text()
-    assert page.count("<svg") == 2 and page.count("<figure") == 6 and not re.search("<!--[A-Z]+-->", page)
+    assert page.count("<svg") == 4 and page.count("<figure") == 6 and not re.search("<!--[A-Z]+-->", page)
     bad = subprocess.run([*command, "--codecs", "jpeg,bpg"], capture_output=True, text=True)
     assert bad.returncode == 1 and "bpg" in bad.stderr and bad.stderr.count("\n") == 1

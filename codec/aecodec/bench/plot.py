@@ -8,11 +8,13 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import ScalarFormatter
 
+SCALES = {"": "log", "-linear": "linear"}  # of the rate, by what a file's name ends with
+TICKS = {"log": [0.1, 0.2, 0.5, 1, 2, 4], "linear": [0, 0.5, 1, 1.5, 2, 2.5, 3]}
 METRICS = {"psnr": "PSNR (dB, RGB)", "ms_ssim": "MS-SSIM (dB: −10 log₁₀(1 − MS-SSIM))"}
 
 
 def plot(summary: dict[str, dict], labels: dict[str, str], title: str, folder: Path) -> list[Path]:
-    """Writes <metric>.png and <metric>.svg for every metric; -> the files."""
+    """Writes <metric>.png and <metric>.svg for every metric, and <metric>-linear.*, with linear rates; -> the files."""
     written = []
     for metric, name in METRICS.items():
         figure, axes = plt.subplots(figsize=(8, 5.5))
@@ -30,14 +32,16 @@ def plot(summary: dict[str, dict], labels: dict[str, str], title: str, folder: P
                 zorder=3 if own else 2,
                 label=labels[codec],
             )
-        axes.set(xscale="log", xlim=(0.07, 4), xlabel="bits per pixel", ylabel=name, title=title)
-        axes.set_xticks([0.1, 0.2, 0.5, 1, 2, 4])
-        axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.minorticks_off()
+        axes.set(xlabel="bits per pixel", ylabel=name, title=title)
         axes.grid(alpha=0.3)
         axes.legend()
-        for suffix in ("png", "svg"):
-            written.append(folder / f"{metric}.{suffix}")
-            figure.savefig(written[-1], dpi=110, bbox_inches="tight", metadata={"Date": None} if suffix == "svg" else None)
+        for ending, scale in SCALES.items():
+            axes.set(xscale=scale, xlim=(0.07, 4) if scale == "log" else (0, 3))
+            axes.set_xticks(TICKS[scale])
+            axes.xaxis.set_major_formatter(ScalarFormatter())
+            axes.minorticks_off()
+            for suffix in ("png", "svg"):
+                written.append(folder / f"{metric}{ending}.{suffix}")
+                figure.savefig(written[-1], dpi=110, bbox_inches="tight", metadata={"Date": None} if suffix == "svg" else None)
         plt.close(figure)
     return written

@@ -14,6 +14,8 @@ from ..picture import Picture
 from ..search import bisect
 from .codecs import CODECS
 from .measure import Row, psnr
+from .plot import METRICS, SCALES
+from .summary import percent
 
 PAGE = Path(__file__).parent / "report.html"
 SHOWN = 4  # pictures in the viewer
@@ -71,10 +73,13 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def codecs_table(summary: dict[str, dict], labels: dict[str, str]) -> str:
-    def percent(value: float | None) -> str:
-        return "" if value is None else f"{value:+.1f} %"
+def inline(svg: Path) -> str:
+    """An SVG file as an element of a page."""
+    text = svg.read_text(encoding="utf-8")
+    return text[text.index("<svg") :]
 
+
+def codecs_table(summary: dict[str, dict], labels: dict[str, str]) -> str:
     rows = [[labels[n], percent(e["bd_rate_psnr"]), percent(e["bd_rate_ms_ssim"])] for n, e in summary.items()]
     return table(["codec", "BD-rate by PSNR", "BD-rate by MS-SSIM"], rows)
 
@@ -105,10 +110,14 @@ def write(rows: list[Row], summary: dict[str, dict], labels: dict[str, str], pat
         f"<figcaption>{html.escape(s.caption)}</figcaption></figure>"
         for s in viewer(paths)
     ]
-    plots = [(folder / f"{metric}.svg").read_text(encoding="utf-8") for metric in ("psnr", "ms_ssim")]
+    plots = [
+        f'<div class="plot {scale}">{inline(folder / f"{metric}{ending}.svg")}</div>'
+        for metric in METRICS
+        for ending, scale in SCALES.items()
+    ]
     parts = {
         "TITLE": html.escape(title),
-        "PLOTS": "".join(f"<div class=plot>{p[p.index('<svg') :]}</div>" for p in plots),
+        "PLOTS": "".join(plots),
         "CODECS": codecs_table(summary, labels),
         "VIEWER": "".join(figures),
         "PICTURES": pictures_table(rows, labels),

@@ -15,14 +15,11 @@ from . import report
 from .codecs import CODECS
 from .measure import Row, measure
 from .plot import plot
-from .summary import summarise
+from .summary import percent, summarise
 
 
 def table(summary: dict[str, dict], labels: dict[str, str], megapixels: float) -> str:
     """A Markdown table of BD-rates and of the mean speeds over each codec's settings."""
-
-    def percent(value: float | None) -> str:
-        return "" if value is None else f"{value:+.1f} %"
 
     lines = ["| codec | BD-rate, PSNR | BD-rate, MS-SSIM | encode MP/s | decode MP/s |", "|---|---|---|---|---|"]
     for name, entry in summary.items():

@@ -35,6 +35,11 @@ def curve(rows: list[Row]) -> Curve:
     return Curve(settings, mean("bpp"), mean("psnr"), ms_ssim, mean("encode_seconds"), mean("decode_seconds"))
 
 
+def percent(value: float | None) -> str:
+    """A BD-rate for people; nothing where there is none."""
+    return "" if value is None else f"{value:+.1f} %"
+
+
 def bd_rate(anchor: Curve, test: Curve, metric: str) -> float | None:
     """Bjøntegaard's mean difference in rate at equal distortion, in per cent, over the distortions that both curves have.
 
