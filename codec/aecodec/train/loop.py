@@ -200,7 +200,7 @@ class Run:
         return s.learning_rate * min(1.0, (self.step + 1) / s.warmup) * decay
 
     def train_step(self) -> tuple[float, float, float]:
-        """One step on one batch; -> loss, bits per pixel, PSNR."""
+        """One step on one batch; -> loss, bits per pixel, distortion in dB as a PSNR."""
         s = self.settings
         x, quality = next(self.crops).to(s.device), self.qualities(s.batch)
         y, bits = self.net(x, quality, quantise_scalar if self.phase == "scalar" else self.codebook.quantise)
@@ -239,7 +239,7 @@ class Run:
 
     def describe(self, row: dict) -> str:
         """A report as a line for people."""
-        line = f"{self.phase} step {row['step']}  loss {row['loss']:.3f}  {row['bpp']:.3f} bpp  {row['psnr']:.2f} dB"
+        line = f"{self.phase} step {row['step']}  loss {row['loss']:.3f}  {row['bpp']:.3f} bpp  {row['distortion_db']:.2f} dB"
         line += f"  {row['pixels_per_second'] / 1e6:.2f} Mpixel/s  {self.settings.minutes - row['seconds'] / 60:.0f} min left"
         if "perplexity" in row:
             line += "  perplexity " + " ".join(f"{p:.0f}" for p in row["perplexity"])
@@ -264,7 +264,7 @@ class Run:
                 loss, bpp, db = (sum(v) / len(v) for v in zip(*recent, strict=True))
                 speed = len(recent) * s.batch * s.crop**2 / (now - reported)
                 row = {"step": self.step, "seconds": round(self.seconds), "pixels": self.pixels, "loss": round(loss, 4)}
-                row |= {"bpp": round(bpp, 4), "psnr": round(db, 3), "pixels_per_second": round(speed)}
+                row |= {"bpp": round(bpp, 4), "distortion_db": round(db, 3), "pixels_per_second": round(speed)}
                 if self.phase == "codebook":
                     row["perplexity"] = [round(p, 1) for p in self.codebook.perplexity()]
                 if self.seconds - validated > 60 * s.validation_minutes:
