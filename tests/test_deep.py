@@ -1,6 +1,7 @@
 """Pictures of 16 bits."""
 
 import io
+import sys
 
 import numpy as np
 import png
@@ -65,3 +66,9 @@ def test_files_hold_every_sample_and_the_metadata(shape, tmp_path):
         assert bytes(tags[34675].value) == METADATA["icc"] and bytes(tags[700].value) == METADATA["xmp"]
     with pytest.raises(PictureError, match="PNG or TIFF, not as JPEG"):
         picture.save(io.BytesIO(), "JPEG")
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "png", None)
+    with pytest.raises(PictureError, match=r"png.*aecodec\[deep\]"):
+        Picture(np.zeros((4, 4), np.uint16)).save(io.BytesIO(), "PNG")
