@@ -9,7 +9,7 @@
 namespace aec {
 namespace {
 
-constexpr float kTrainingBits = 16.0f;  // codewords that take more bits than this from the prior are left out
+constexpr float kTrainingBits = 13.0f;  // codewords that take more bits than this from the prior are left out
 constexpr int kSurprise = 32;
 
 std::vector<int32_t> training_prefix(const float* codebook, int count, float variance) {

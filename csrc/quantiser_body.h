@@ -3,6 +3,7 @@
 
 constexpr float kLn2 = 0.6931471805599453f;
 constexpr float kSureZero = 0.35f;        // squared norm inside which zero is D4's nearest point: (2^(-1/4) / sqrt 2)^2
+constexpr float kNegligible = -15.0f;     // log of a soft assignment that counts as zero
 constexpr float kTemperature = 0.1532f;   // of the soft assignment: twice D4's second moment, so its spread is a cell's
 
 inline f32x8 exp_negative(f32x8 x) {  // e^x for x <= 0, to 2e-7 of the value; 0 below -87
@@ -19,6 +20,12 @@ inline f32x8 exp_negative(f32x8 x) {  // e^x for x <= 0, to 2e-7 of the value; 0
     const i32x8 bits = (n + splat(127)) << 23;
     const f32x8 result = p * (f32x8)bits;  // a vector cast keeps the bits
     return x < splat(-87.0f) ? splat(0.0f) : result;
+}
+
+inline bool any(i32x8 lanes) {  // whether a comparison holds in any lane
+    int64_t parts[4];
+    store(parts, lanes);
+    return (parts[0] | parts[1]) | (parts[2] | parts[3]);
 }
 
 inline int sigma_index(float sigma) {  // the nearest of the prior's σ, which may lie below the first
@@ -42,7 +49,9 @@ struct DigitPrior {
     float left[kGroup];               // what they leave of the residual
     float left_norm;                  // squared
     float energy[kMaxCodewords];      // -log of the unnormalised mass
-    float log_total;                  // log of the sum of the masses
+    float mass[kMaxCodewords];        // relative to the likeliest codeword's
+    float total;                      // of the masses
+    float log_total;                  // log of the sum of the unnormalised masses
 
     float bits(int k) const { return (energy[k] + log_total) * (1 / kLn2); }
 };
@@ -88,8 +97,13 @@ inline void normalise(DigitPrior& prior) {
     float low = lowest[0];
     for (int i = 1; i < 8; ++i) low = std::min(low, lowest[i]);
     f32x8 total = splat(0.0f);
-    for (int k = 0; k < prior.count; k += 8) total += exp_negative(splat(low) - load<f32x8>(prior.energy + k));
-    prior.log_total = std::log(sum(total)) - low;
+    for (int k = 0; k < prior.count; k += 8) {
+        const f32x8 mass = exp_negative(splat(low) - load<f32x8>(prior.energy + k));
+        store(prior.mass + k, mass);
+        total += mass;
+    }
+    prior.total = sum(total);
+    prior.log_total = std::log(prior.total) - low;
 }
 
 // |left - codeword|^2 of eight codewords
@@ -217,29 +231,35 @@ void quantise_gradient(const GroupQuantiser& q, const float* residual, const flo
             const bool fine = digit == 0;
             float* weight = out.log_weight[moved];
             for (int k = 0; k < prior.count; k += 8) {
-                const f32x8 s = exp_negative((splat(low) - load<f32x8>(soft + k)) * splat(1 / kTemperature));
-                const f32x8 log_mass = -load<f32x8>(prior.energy + k) - splat(prior.log_total);
-                const f32x8 p = exp_negative(log_mass < splat(0.0f) ? log_mass : splat(0.0f));
-                const f32x8 sb = s * log_mass * splat(-1 / kLn2);
-                f32x8 h = splat(0.0f);
-                total += s;
-                sum_b += sb;
+                f32x8 c[kGroup];
+                for (int i = 0; i < kGroup; ++i) c[i] = load<f32x8>(prior.codebook + i * q.codewords + k);
+                const f32x8 p = load<f32x8>(prior.mass + k) * splat(1 / prior.total);
                 for (int i = 0; i < kGroup; ++i) {
-                    const f32x8 c = load<f32x8>(prior.codebook + i * q.codewords + k), t = c + splat(prior.offset[i]);
-                    h += splat(grad_value[i]) * c;
-                    sum_c[i] += s * c;
-                    sum_bc[i] += sb * c;
+                    const f32x8 t = c[i] + splat(prior.offset[i]);
                     square[i] += p * t * t;
                     if (fine) {
                         float* at = out.fine + i * q.codewords + k;
                         store(at, load<f32x8>(at) - p * t * splat(grad_bits / (prior.variance[i] * kLn2)));
                     }
                 }
+                if (fine) store(weight + k, load<f32x8>(weight + k) + splat(grad_bits / kLn2) * p);
+
+                const f32x8 log_soft = (splat(low) - load<f32x8>(soft + k)) * splat(1 / kTemperature);
+                if (!any(log_soft > splat(kNegligible))) continue;  // most codewords are far away
+                const f32x8 s = exp_negative(log_soft);
+                const f32x8 sb = s * (load<f32x8>(prior.energy + k) + splat(prior.log_total)) * splat(1 / kLn2);
+                total += s;
+                sum_b += sb;
+                f32x8 h = splat(0.0f);
+                for (int i = 0; i < kGroup; ++i) {
+                    h += splat(grad_value[i]) * c[i];
+                    sum_c[i] += s * c[i];
+                    sum_bc[i] += sb * c[i];
+                }
                 if (fine) {
                     const f32x8 sh = s * h;
                     sum_h += sh;
-                    for (int i = 0; i < kGroup; ++i) sum_hc[i] += sh * load<f32x8>(prior.codebook + i * q.codewords + k);
-                    store(weight + k, load<f32x8>(weight + k) + splat(grad_bits / kLn2) * p);
+                    for (int i = 0; i < kGroup; ++i) sum_hc[i] += sh * c[i];
                 }
             }
             const float normalise = 1 / sum(total), mean_b = sum(sum_b) * normalise, mean_h = sum(sum_h) * normalise;
