@@ -15,12 +15,13 @@ from pytorch_msssim import ms_ssim
 from aecodec.model import Model, shipped
 from aecodec.train import checkpoint
 from aecodec.train.codebook import Codebook
-from aecodec.train.data import Crops, is_validation, split
+from aecodec.train.data import Crops, is_validation, load, split
 from aecodec.train.distortion import distortion, structural
 from aecodec.train.export import restore
 from aecodec.train.grow import grow
 from aecodec.train.loop import CHECKPOINT, GAIN_EVERY, Run, Settings, losses
 from aecodec.train.network import Network, Shape, StageShape, compute_in, quality_features
+from aecodec.train.pack import pack
 from aecodec.train.synthetic import synthetic
 
 TINY = Shape(
@@ -50,6 +51,22 @@ def test_split_is_fixed_and_complete(pictures):
     assert all(map(is_validation, validation)) and not any(map(is_validation, train))
     with pytest.raises(ValueError, match="too few"):
         split(pictures.parent)
+
+
+def test_a_packed_file_is_as_good_as_the_folder(pictures, tmp_path):
+    whole, part = tmp_path / "whole.zip", tmp_path / "part.zip"
+    assert pack(pictures, whole, 10**9) == 60
+    for a, b in zip(split(pictures), split(whole), strict=True):
+        assert [p.name for p in a] == [p.name for p in b]
+        np.testing.assert_array_equal(load(a[0]), load(b[0]))
+    a, b = (Crops(split(data)[0], 2, 64, 0).sample(4, 7) for data in (pictures, whole))
+    torch.testing.assert_close(a, b, rtol=0, atol=0)
+    limit = whole.stat().st_size // 2
+    assert 20 < pack(pictures, part, limit) < 40 and part.stat().st_size <= limit
+    assert len(split(part)[1]) == len(split(pictures)[1])
+    part.write_bytes(b"no zip file")
+    with pytest.raises(ValueError, match="neither"):
+        split(part)
 
 
 def test_crops_depend_on_the_seeds_alone(pictures):

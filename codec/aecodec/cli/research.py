@@ -9,7 +9,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--data", type=FOLDER, required=True, help="Folder of pictures.")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), required=True, help="Folder or zip file of pictures.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the run; made if missing.")
 @click.option("--resume", type=FOLDER, help="Go on with the run in this folder.")
 @click.option("--weights", type=FILE, help="Start from this model's weights; with --scalar-share 0, from its codebooks too.")

@@ -3,6 +3,7 @@
 import itertools
 import queue
 import threading
+import zipfile
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,29 +22,41 @@ GRAY_SHARE = 0.05  # of crops are turned gray, so that gray pictures cost no chr
 SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}
 
 
-def is_validation(path: Path) -> bool:
+Member = Path | zipfile.Path  # a picture's file
+
+
+def is_validation(path: Member) -> bool:
     return zlib.crc32(path.name.encode()) % VALIDATION_SHARE == 0
 
 
-def load(path: Path) -> np.ndarray:
+def load(path: Member) -> np.ndarray:
     """-> uint8 (H, W, 3)"""
-    with Image.open(path) as im:
+    with path.open("rb") as file, Image.open(file) as im:
         return np.asarray(im.convert("RGB"))
 
 
-def split(folder: Path) -> tuple[list[Path], list[Path]]:
-    """-> training and validation pictures of a folder. Raises ValueError where either would be empty."""
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+def pictures(data: Path) -> list[Member]:
+    """The pictures of a folder, or of a zip file (which pack.py makes), by their names. Raises ValueError where it is neither."""
+    try:
+        root = data if data.is_dir() else zipfile.Path(data)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{data} is neither a folder nor a zip file") from error
+    return sorted((p for p in root.iterdir() if p.suffix.lower() in SUFFIXES), key=lambda p: p.name)
+
+
+def split(data: Path) -> tuple[list[Member], list[Member]]:
+    """-> the training and the validation pictures. Raises ValueError where either would be empty."""
+    paths = pictures(data)
     train, validation = [p for p in paths if not is_validation(p)], [p for p in paths if is_validation(p)]
     if not train or not validation:
-        raise ValueError(f"{folder}: too few pictures to train on ({len(train)}) and to validate on ({len(validation)})")
+        raise ValueError(f"{data}: too few pictures to train on ({len(train)}) and to validate on ({len(validation)})")
     return train, validation
 
 
 class Crops:
     """An endless iterator of float32 batches (batch, 3, crop, crop), pixels 0..255, channels last, after `start`."""
 
-    def __init__(self, paths: list[Path], batch: int, crop: int, seed: int):
+    def __init__(self, paths: list[Member], batch: int, crop: int, seed: int):
         with ThreadPoolExecutor() as pool:
             pictures = list(pool.map(load, paths))
         self.pictures = [torch.from_numpy(p.copy()) for p in pictures if min(p.shape[:2]) >= crop]

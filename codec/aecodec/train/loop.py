@@ -20,7 +20,7 @@ from ..model import Model
 from ..quality import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from . import checkpoint, lloyd, preview, provenance
 from .codebook import Codebook
-from .data import Crops, load, split
+from .data import Crops, Member, load, split
 from .distortion import distortion, structural
 from .export import export, restore
 from .grow import grow
@@ -81,7 +81,7 @@ def psnr(mse: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def validate(net: Network, quantise: Quantise, paths: list[Path]) -> dict:
+def validate(net: Network, quantise: Quantise, paths: list[Member]) -> dict:
     """Means over pictures at every validation quality, on what a decoder would show: loss (with the MSE alone), bpp,
     PSNR, structural distortion."""
     rows = []
