@@ -87,6 +87,11 @@ def test_tiles_leave_no_trace(photo):
     np.testing.assert_array_equal(results[1], results[2])
 
 
+def test_large_pictures_have_small_tiles():
+    for (height, width), side in (((2000, 2000), 1024), ((2100, 2000), 512)):
+        assert 2 ** codec.header_for(height, width, 50, False, shipped()).tile_log2 == side
+
+
 @pytest.mark.parametrize("quality", [1, 30, 50, 90])
 def test_the_prior_predicts_the_files_size(quality):
     encoding = codec.encode(Picture.load(PHOTO), quality)

@@ -18,7 +18,7 @@ from .quality import QUALITY_MAX, QUALITY_MIN
 MAGIC = b"\x89AEC\r\n\x1a\n"  # as PNG's: a high bit, both line ends and a DOS end-of-file, to catch text-mode damage
 VERSION = 1
 MAX_PIXELS = 1 << 28  # larger pictures are refused, lest a few bytes claim all memory
-TILE_LOG2_MIN, TILE_LOG2_MAX, TILE_LOG2_DEFAULT = 6, 16, 10
+TILE_LOG2_MIN, TILE_LOG2_MAX = 6, 16
 
 # Chunk types. A reader must refuse a file with an upper-case type that it does not know, and skip a lower-case one.
 HEADER, ALPHA, STREAM = b"H", b"A", b"S"
