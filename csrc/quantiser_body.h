@@ -5,6 +5,7 @@ constexpr float kLn2 = 0.6931471805599453f;
 constexpr float kSureZero = 0.35f;        // squared norm inside which zero is D4's nearest point: (2^(-1/4) / sqrt 2)^2
 constexpr float kNegligible = -15.0f;     // log of a soft assignment that counts as zero
 constexpr float kTemperature = 0.1532f;   // of the soft assignment: twice D4's second moment, so its spread is a cell's
+constexpr float kSmooth = 1.4f;           // σ in steps above which the codewords lie dense in the prior
 
 inline f32x8 exp_negative(f32x8 x) {  // e^x for x <= 0, to 2e-7 of the value; 0 below -87
     const f32x8 y = x * splat(1.44269504f);
@@ -200,13 +201,15 @@ Quantised quantise(const GroupQuantiser& q, const float* residual, const float* 
 // With respect to σ and the tables, the gradients are those of the chosen codes' bits and value. With respect to the
 // residual, which the codes are piecewise constant in, they are those of the expectations under the soft assignment
 //     soft_k ∝ exp(-(|left - c_k|² + beta · bits_k) / temperature)
-// of what the coarser digits leave, along the path that was chosen; the bits in it are taken as constants.
+// of what the coarser digits leave, along the path that was chosen; the bits in it are taken as constants. That path is the
+// wrong one as soon as another coarse digit is near. Where σ is large, or a coarse digit is not zero, the quantiser adds noise
+// and little else: the value follows the residual, and the bits follow the prior's density.
 void quantise_gradient(const GroupQuantiser& q, const float* residual, const float* sigma, float beta, const Quantised& chosen,
                        const float* grad_value, float grad_bits, const GroupGradient& out) {
     const int sigma_at = sigma_index(std::max(std::max(sigma[0], sigma[1]), std::max(sigma[2], sigma[3])));
     DigitPrior prior;
     float value[kGroup] = {};
-    bool moved = false;
+    bool moved = false, smooth = *std::max_element(sigma, sigma + kGroup) > kSmooth;
     float soft[kMaxCodewords];
     for (int digit = top_digit(q, sigma_at); digit >= 0; --digit) {
         const int k0 = chosen.code[q.digits - 1 - digit];
@@ -245,7 +248,7 @@ void quantise_gradient(const GroupQuantiser& q, const float* residual, const flo
                 if (fine) store(weight + k, load<f32x8>(weight + k) + splat(grad_bits / kLn2) * p);
 
                 const f32x8 log_soft = (splat(low) - load<f32x8>(soft + k)) * splat(1 / kTemperature);
-                if (!any(log_soft > splat(kNegligible))) continue;  // most codewords are far away
+                if (smooth || !any(log_soft > splat(kNegligible))) continue;  // most codewords are far away
                 const f32x8 s = exp_negative(log_soft);
                 const f32x8 sb = s * (load<f32x8>(prior.energy + k) + splat(prior.log_total)) * splat(1 / kLn2);
                 total += s;
@@ -262,7 +265,7 @@ void quantise_gradient(const GroupQuantiser& q, const float* residual, const flo
                     for (int i = 0; i < kGroup; ++i) sum_hc[i] += sh * c[i];
                 }
             }
-            const float normalise = 1 / sum(total), mean_b = sum(sum_b) * normalise, mean_h = sum(sum_h) * normalise;
+            const float normalise = smooth ? 0 : 1 / sum(total), mean_b = sum(sum_b) * normalise, mean_h = sum(sum_h) * normalise;
             float variance_gradient = 0;
             for (int i = 0; i < kGroup; ++i) {
                 const float mean_c = sum(sum_c[i]) * normalise, v = prior.variance[i];
@@ -283,5 +286,10 @@ void quantise_gradient(const GroupQuantiser& q, const float* residual, const flo
             for (int i = 0; i < kGroup; ++i) out.fine[i * q.codewords + k0] += grad_value[i];
         for (int i = 0; i < kGroup; ++i) value[i] += scale * prior.codebook[i * q.codewords + k0];
         moved |= k0 != 0;
+        smooth |= moved && digit > 0;
+    }
+    for (int i = 0; smooth && i < kGroup; ++i) {
+        out.rate[i] = grad_bits * residual[i] / ((sigma[i] * sigma[i] + q.fine_variance) * kLn2);
+        out.value[i] = grad_value[i];
     }
 }

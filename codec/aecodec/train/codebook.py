@@ -17,6 +17,7 @@ from .network import GROUP, Shape
 TEMPERATURE = 0.1532  # of the soft assignment: twice the second moment of D4's unit cell, a dimension
 BETA = 0.08  # squared steps that a bit is worth to the search while training
 CELL_VARIANCE = TEMPERATURE / 2
+SMOOTH = 1.4  # σ in steps above which the codewords lie dense in the prior
 
 
 class StageCodebook(nn.Module):
@@ -50,7 +51,10 @@ class Quantise(torch.autograd.Function):
     The codes are piecewise constant in the residual; it takes the gradients of the value's and the bits' expectations under
     a soft assignment (Agustsson et al., NIPS 2017). They vanish where a residual is surely coded as zero, as they should: a
     straight-through gradient there credits a stage with corrections that it never codes, and training with it moved bits to
-    the finest stages and raised the validation loss by 4 % in 15 minutes. σ and the tables take the gradients of the chosen codes.
+    the finest stages and raised the validation loss by 4 % in 15 minutes. But where σ is above SMOOTH, or a coarse digit is
+    not zero, the quantiser is noise: the value's gradient goes straight through, the bits' is that of the prior's density.
+    Without this the slope of the loss along the scale of the finest residuals, at quality 75, was a quarter of what
+    differences show. σ and the tables take the gradients of the chosen codes.
     """
 
     @staticmethod
@@ -84,13 +88,14 @@ def reference(residual: Tensor, sigma: Tensor, tables: Tables, digits: int, beta
     """A greedy search, and along its codes (or the given ones) what they give, with gradients.
 
     residual, sigma: (N, G, 4). Returns code (N, G, digits), value (N, G, 4) and bits (N, G), with gradients to σ and the
-    tables, and the expected value and bits under the soft assignment, with gradients to the residual. No codeword is left
-    out, however unlikely.
+    tables, and the expected value and bits, under the soft assignment or as of noise, with gradients to the residual. No
+    codeword is left out, however unlikely.
     """
     n, g, _ = residual.shape
     value, bits = torch.zeros_like(residual), residual.new_zeros(n, g)
     soft_value, soft_bits, codes = value, bits, []
     moved = torch.zeros(n, g, dtype=torch.long, device=residual.device)  # whether any digit so far is not zero
+    smooth = sigma.detach().amax(2) > SMOOTH
     for digit in reversed(range(digits)):
         scale = 4.0**digit
         words = (tables.coarse.expand(g, -1, -1) if digit else tables.fine)[None]  # (1, G, 4, K)
@@ -110,8 +115,12 @@ def reference(residual: Tensor, sigma: Tensor, tables: Tables, digits: int, beta
         soft_value = value.detach() + scale * (soft[:, :, None] * words.detach()).sum(3)
         index = chosen[:, :, None, None].expand(-1, -1, GROUP, -1)
         value = value + scale * words.expand(n, -1, -1, -1).gather(3, index)[..., 0]
+        smooth = smooth | (moved > 0)  # by a coarser digit than this one
         moved = moved | (chosen != 0).long()
         codes.append(chosen)
+    energy = residual**2 / (2 * math.log(2) * (sigma.detach() ** 2 + tables.variance[0].detach()))
+    soft_value = torch.where(smooth[..., None], residual, soft_value)
+    soft_bits = torch.where(smooth, energy.sum(2), soft_bits)
     return torch.stack(codes, 2), value, bits, soft_value, soft_bits
 
 
