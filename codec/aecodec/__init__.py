@@ -42,15 +42,14 @@ def compress(
 
     image: a uint8 array (H, W, 3), (H, W), (H, W, 4) or (H, W, 2) of RGB or gray, the last two with alpha; or a Pillow
     image, whose ICC profile, EXIF and XMP are kept. quality: 1 to 100. effort: 1 to 9, fast to small.
-    threads: 0 for one a core.
+    threads: 0 for one a core. A drawn picture (text, charts, screenshots) is kept without loss where that is smaller.
 
     Raises PictureError where the picture, the quality or the effort is not of this kind.
     """
     from . import codec
     from .picture import Picture
 
-    picture = Picture.from_pillow(image) if hasattr(image, "getbands") else Picture.from_array(image)
-    return codec.encode(picture, quality, threads, effort=effort).data
+    return codec.encode(Picture.of(image), quality, threads, effort=effort).data
 
 
 def decompress(data: bytes, *, threads: int = 0) -> "np.ndarray":
@@ -73,7 +72,7 @@ def info(data: bytes) -> dict[str, Any]:
 def tokens(image: "np.ndarray | Image | bytes", quality: int = QUALITY_DEFAULT) -> "Tokens":
     """The indices of a picture's codewords, a stage at a time; of a picture (see `compress`) or of an .aec file's bytes.
 
-    Raises PictureError, or FileError where the bytes are damaged.
+    Raises PictureError, also where the file is lossless and has none; FileError where the bytes are damaged.
     """
     from .codes import tokens
 

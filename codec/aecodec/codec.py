@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from . import container
+from . import container, lossless
 from .container import GRAY, RGB, Contents, Header
 from .effort import search
 from .errors import PictureError
@@ -21,7 +21,7 @@ class Encoding:
     """A compressed picture, and what the prior expected it to take."""
 
     data: bytes
-    predicted_bits: list[float]  # a stage
+    predicted_bits: list[float]  # a stage; empty where there are no codewords
 
 
 def header_for(height: int, width: int, quality: int, gray: bool, model: Model) -> Header:
@@ -33,9 +33,15 @@ def header_for(height: int, width: int, quality: int, gray: bool, model: Model) 
 
 
 def encode(
-    picture: Picture, quality: int = QUALITY_DEFAULT, threads: int = 0, model: Model | None = None, effort: int = EFFORT_DEFAULT
+    picture: Picture,
+    quality: int = QUALITY_DEFAULT,
+    threads: int = 0,
+    model: Model | None = None,
+    effort: int = EFFORT_DEFAULT,
+    codewords: bool = False,
 ) -> Encoding:
-    """Compresses a picture; `threads` 0 means one a core.
+    """Compresses a picture; `threads` 0 means one a core. A drawn picture is kept without loss where that is smaller, unless
+    `codewords` says that the file must have them.
 
     Raises PictureError where the quality is not 1 to 100 or the effort not 1 to 9.
     """
@@ -45,4 +51,8 @@ def encode(
     header = header_for(*pixels.shape[:2], quality, gray, model)
     streams, bits = search(model, picture.rgb(), header, effort, threads)
     alpha = None if picture.alpha is None else pack_alpha(picture.alpha)
+    if not codewords and lossless.drawn(pixels):
+        exact = lossless.pack(pixels, effort)
+        if exact is not None and len(exact) < sum(len(tile) for stream in streams for tile in stream):
+            return Encoding(container.write(Contents(header, [], picture.metadata, alpha, exact)), [])
     return Encoding(container.write(Contents(header, streams, picture.metadata, alpha)), bits)

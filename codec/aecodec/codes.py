@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from . import container
-from .codec import header_for
+from .codec import encode, header_for
 from .container import Contents
 from .decoder import Decoder
 from .errors import PictureError
 from .model import shipped
+from .picture import Picture
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,8 @@ class Tokens:
 
 def tokens(image: Any, quality: int) -> Tokens:
     """See `aecodec.tokens`."""
-    from . import compress
-
-    decoder = Decoder(image if isinstance(image, bytes) else compress(image, quality))
+    data = image if isinstance(image, bytes) else encode(Picture.of(image), quality, codewords=True).data
+    decoder = Decoder(data)
     return Tokens(decoder.codes(), *decoder.size[::-1], decoder.quality, decoder.mode.startswith("L"))
 
 

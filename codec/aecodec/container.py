@@ -21,7 +21,7 @@ MAX_PIXELS = 1 << 28  # larger pictures are refused, lest a few bytes claim all 
 TILE_LOG2_MIN, TILE_LOG2_MAX = 6, 16
 
 # Chunk types. A reader must refuse a file with an upper-case type that it does not know, and skip a lower-case one.
-HEADER, ALPHA, STREAM = b"H", b"A", b"S"
+HEADER, ALPHA, LOSSLESS, STREAM = b"H", b"A", b"L", b"S"
 METADATA = {"icc": b"i", "exif": b"e", "xmp": b"x"}
 
 GRAY, RGB = 0, 1
@@ -102,6 +102,7 @@ class Contents:
     streams: list[list[bytes | None]]  # [stream][tile]: the coded latents, coarse to fine; None where a damaged file lacks them
     metadata: dict[str, bytes] = field(default_factory=dict)  # by the names of METADATA
     alpha: bytes | None = None  # a PNG file of one 8-bit channel
+    lossless: bytes | None = None  # a WebP file of the pixels; there are no streams then
 
 
 def varint(value: int) -> bytes:
@@ -140,6 +141,8 @@ def write(contents: Contents) -> bytes:
     parts += [chunk(METADATA[name], payload) for name, payload in contents.metadata.items()]
     if contents.alpha is not None:
         parts.append(chunk(ALPHA, contents.alpha))
+    if contents.lossless is not None:
+        parts.append(chunk(LOSSLESS, contents.lossless))
     parts += [chunk(STREAM, tile) for stream in contents.streams for tile in stream]
     return b"".join(parts)
 
@@ -193,7 +196,12 @@ class Index:
     streams: list[list[Chunk | None]]  # [stream][tile]; None where a damaged file lacks them
     metadata: dict[str, Chunk]  # by the names of METADATA
     alpha: Chunk | None
+    lossless: Chunk | None
     problems: list[str]  # what is wrong with a damaged file
+
+    def parts(self, streams: int) -> int:
+        """How many coded parts belong to a file of so many streams a tile."""
+        return 0 if self.lossless else streams * self.header.tiles
 
 
 def index(file: BinaryIO, streams: int, max_pixels: int = MAX_PIXELS, *, check: bool, partial: bool = False) -> Index:
@@ -213,7 +221,7 @@ def index(file: BinaryIO, streams: int, max_pixels: int = MAX_PIXELS, *, check: 
                 if header.width * header.height > max_pixels:
                     size = f"{header.width} x {header.height}"
                     raise FileError(f"the file claims {size} pixels, more than the limit of {max_pixels}")
-                found = Index(header, [], {}, None, [])
+                found = Index(header, [], {}, None, None, [])
                 continue
             intact = True
             if check:
@@ -227,15 +235,15 @@ def index(file: BinaryIO, streams: int, max_pixels: int = MAX_PIXELS, *, check: 
             file_chunk(found, coded, c, intact, streams)
         if found is None:
             raise FileError("the file is cut short")
-        if len(coded) < streams * found.header.tiles:
-            raise FileError(f"the file is cut short: {len(coded)} of {streams * found.header.tiles} coded parts are there")
+        if len(coded) < found.parts(streams):
+            raise FileError(f"the file is cut short: {len(coded)} of {found.parts(streams)} coded parts are there")
     except FileError as error:
         if found is None or not partial:
             raise
         found.problems.append(str(error))
-        coded += [None] * (streams * found.header.tiles - len(coded))
+        coded += [None] * (found.parts(streams) - len(coded))
     tiles = found.header.tiles
-    found.streams = [coded[i * tiles : (i + 1) * tiles] for i in range(streams)]
+    found.streams = [coded[i : i + tiles] for i in range(0, found.parts(streams), tiles)]
     return found
 
 
@@ -243,13 +251,15 @@ def file_chunk(found: Index, coded: list[Chunk | None], c: Chunk, intact: bool, 
     """Puts a chunk where it belongs. Raises FileError where it belongs nowhere."""
     names = {kind: name for name, kind in METADATA.items()}
     if c.kind == STREAM or (coded and not intact):  # a damaged chunk among those of the streams is one of them
-        if len(coded) == streams * found.header.tiles:
+        if len(coded) == found.parts(streams):
             raise FileError("the file has more coded data than its size allows")
         coded.append(c if intact else None)
     elif not intact:
         pass
     elif c.kind == ALPHA and found.alpha is None:
         found.alpha = c
+    elif c.kind == LOSSLESS and found.lossless is None and not coded:
+        found.lossless = c
     elif c.kind in names and names[c.kind] not in found.metadata:
         found.metadata[names[c.kind]] = c
     elif not c.kind.islower():
@@ -264,7 +274,7 @@ def read(file: BinaryIO, found: Index) -> Contents:
 
     streams = [[loaded(c) for c in tiles] for tiles in found.streams]
     metadata = {name: load(file, c) for name, c in found.metadata.items()}
-    return Contents(found.header, streams, metadata, loaded(found.alpha))
+    return Contents(found.header, streams, metadata, loaded(found.alpha), loaded(found.lossless))
 
 
 def describe(header: Header) -> dict:

@@ -8,11 +8,11 @@ from typing import BinaryIO
 
 import numpy as np
 
-from . import _core, container
+from . import _core, container, lossless
 from .container import GRAY, Chunk
 from .errors import FileError, PictureError
 from .model import Model, shipped
-from .picture import Picture, crop, reduce_alpha, unpack_alpha
+from .picture import Picture, crop, reduce, unpack_alpha
 
 SCALES = (1, 2, 4, 8)
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels of the full picture
@@ -55,7 +55,7 @@ class Decoder:
             streams = 1 + max(s["stream"] for s in self._model.shape["stages"])
             self.index = container.index(self._file, streams, max_pixels, check=check or partial, partial=partial)
             self.header = self.index.header
-            if self.header.model != self._model.identity:
+            if self.header.model != self._model.identity and not self.lossless:
                 wanted, have = f"{self.header.model:08x}", f"{self._model.identity:08x}"
                 raise FileError(f"the file needs model {wanted}, and this version of aecodec has model {have}")
         except BaseException:
@@ -87,6 +87,11 @@ class Decoder:
         return ("L" if self.header.colour == GRAY else "RGB") + ("A" if self.index.alpha else "")
 
     @property
+    def lossless(self) -> bool:
+        """Whether the pixels are those that were compressed: a drawn picture's may be."""
+        return self.index.lossless is not None
+
+    @property
     def problems(self) -> list[str]:
         """What is wrong with a damaged file."""
         return self.index.problems
@@ -116,14 +121,19 @@ class Decoder:
         box = self._box(scale, region)
         if self.index.alpha is not None:
             data = container.load(self._file, self.index.alpha)
-            alpha = crop(reduce_alpha(unpack_alpha(data, self.header.height, self.header.width), scale), box)
+            alpha = crop(reduce(unpack_alpha(data, self.header.height, self.header.width), scale), box)
             if bits == 16:
                 alpha = alpha.astype(np.uint16) * 257
-        return Picture(self._pixels(self._streams(scale, box), scale, box, bits), alpha, self.metadata)
+        pixels = self._exact(scale, box, bits) if self.lossless else self._pixels(self._streams(scale, box), scale, box, bits)
+        return Picture(pixels, alpha, self.metadata)
 
     def progressive(self, scale: int = 1) -> Iterator[np.ndarray]:
-        """The whole picture, without alpha, from the first stream alone, from the first two, ..., from all."""
+        """The whole picture, without alpha, from the first stream alone, from the first two, ..., from all; or at once where it
+        is lossless."""
         box = self._box(scale, None)
+        if self.lossless:
+            yield self._exact(scale, box, 8)
+            return
         streams = self._streams(scale, box)
         needed = max(i for i, tiles in enumerate(streams) if tiles != [None] * len(tiles)) + 1
         for count in range(1, needed + 1):
@@ -131,7 +141,9 @@ class Decoder:
             yield self._pixels(known, scale, box)
 
     def codes(self) -> list[np.ndarray]:
-        """The indices of the codewords: see `aecodec.tokens`."""
+        """The indices of the codewords: see `aecodec.tokens`. Raises PictureError where the file has none."""
+        if self.lossless:
+            raise PictureError("the file has its pixels without loss, and no codewords")
         h = self.header
         streams = self._streams(1, self._box(1, None))
         with damage():
@@ -158,6 +170,12 @@ class Decoder:
             return container.load(self._file, c) if inside and c is not None else None
 
         return [[wanted(c, i, area) for i, c in enumerate(tiles)] for tiles, area in zip(self.index.streams, areas, strict=True)]
+
+    def _exact(self, scale: int, box: Region, bits: int) -> np.ndarray:
+        h = self.header
+        pixels = lossless.unpack(container.load(self._file, self.index.lossless), h.height, h.width, h.colour == GRAY)
+        pixels = crop(reduce(pixels, scale), box)
+        return pixels if bits == 8 else pixels.astype(np.uint16) * 257
 
     def _pixels(self, streams: list[list[bytes | None]], scale: int, box: Region, bits: int = 8) -> np.ndarray:
         h, network = self.header, self._model.network

@@ -37,6 +37,11 @@ class Picture:
             raise PictureError(f"the picture has {p.shape[0] * p.shape[1]} pixels, more than the limit of {MAX_PIXELS}")
 
     @classmethod
+    def of(cls, image: "np.ndarray | Image.Image") -> "Picture":
+        """See `from_pillow` and `from_array`."""
+        return cls.from_pillow(image) if isinstance(image, Image.Image) else cls.from_array(image)
+
+    @classmethod
     def from_array(cls, array: np.ndarray) -> "Picture":
         """uint8 (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4): gray or RGB, the last of 2 or 4 channels alpha."""
         array = np.asarray(array)
@@ -151,9 +156,9 @@ def unpack_alpha(data: bytes, height: int, width: int) -> np.ndarray:
         raise FileError("the alpha channel is damaged") from error
 
 
-def reduce_alpha(alpha: np.ndarray, scale: int) -> np.ndarray:
-    """uint8 (H, W) -> the means of scale x scale pixels, (⌈H/scale⌉, ⌈W/scale⌉)."""
-    return alpha if scale == 1 else np.asarray(Image.fromarray(alpha).reduce(scale))
+def reduce(pixels: np.ndarray, scale: int) -> np.ndarray:
+    """uint8 (H, W) or (H, W, 3) -> the means of scale x scale pixels, (⌈H/scale⌉, ⌈W/scale⌉)."""
+    return pixels if scale == 1 else np.asarray(Image.fromarray(pixels).reduce(scale))
 
 
 def crop(pixels: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:

@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 
 import aecodec
+from aecodec.codec import encode
+from aecodec.picture import Picture
 
 HERE = Path(__file__).parent
 
@@ -26,7 +28,7 @@ def main() -> None:
     expected = {}
     for name, pixels in pictures().items():
         for quality in (10, 60, 95):
-            data = aecodec.compress(pixels, quality)
+            data = encode(Picture.of(pixels), quality, codewords=True).data
             (HERE / f"{name}-{quality}.aec").write_bytes(data)
             decoded = aecodec.decompress(data)
             expected[f"{name}-{quality}"] = {"shape": decoded.shape, "sha256": hashlib.sha256(decoded.tobytes()).hexdigest()}

@@ -34,6 +34,8 @@ def info(source: Path, as_json: bool) -> None:
     click.echo(f"format version {facts['version']}, model {facts['model']}, tiles of {1 << facts['tile_log2']} pixels")
     for name, size in facts["metadata"].items():
         click.echo(f"{name}: {size} bytes")
+    if facts["lossless"]:
+        click.echo(f"pixels without loss: {sum(c['bytes'] for c in facts['chunks'] if c['type'] == 'L')} bytes")
     for stream in facts["streams"]:
         tiles = stream["tiles"]
         each = f"{len(tiles)} tile{'s' * (len(tiles) > 1)}" + (f" of {min(tiles)} to {max(tiles)} bytes" if len(tiles) > 1 else "")
