@@ -216,16 +216,22 @@ py::tuple to_python(const aec::Encoded& e) {
 }
 
 py::tuple encode(const aec::Network& network, const Array<uint8_t>& pixels, int quality, int tile_log2, const std::vector<float>& betas,
-                 int paths, int threads) {
+                 int paths, int threads, const std::vector<Array<int16_t>>& corrections) {
     if (paths < 1 || paths > aec::kMaxPaths) throw py::value_error("paths must be 1 to " + std::to_string(aec::kMaxPaths));
     std::vector<aec::Search> search;
     for (const float beta : betas) search.push_back({beta, paths, false});
     if (pixels.ndim() != 3 || pixels.shape(2) != 3) throw py::value_error("pixels must be (H, W, 3)");
     check_settings(network, pixels.shape(0), pixels.shape(1), quality, tile_log2);
+    std::vector<aec::Features> maps;
+    for (const auto& c : corrections) {
+        if (c.ndim() != 3) throw py::value_error("corrections must be (h, w, latents)");
+        maps.emplace_back(c.shape(0), c.shape(1), c.shape(2));
+        std::copy(c.data(), c.data() + c.size(), maps.back().data.begin());
+    }
     aec::Encoded e;
     {
         py::gil_scoped_release release;
-        e = network.encode(pixels.data(), pixels.shape(0), pixels.shape(1), quality, tile_log2, search, threads);
+        e = network.encode(pixels.data(), pixels.shape(0), pixels.shape(1), quality, tile_log2, search, maps, threads);
     }
     return to_python(e);
 }
@@ -347,7 +353,7 @@ PYBIND11_MODULE(_core, m) {
     py::class_<aec::Network>(m, "Network")
         .def(py::init(&make_network), "shape"_a, "tensors"_a)
         .def("encode", &encode, py::arg("pixels").noconvert(), "quality"_a, "tile_log2"_a, "betas"_a, "paths"_a = aec::kMaxPaths,
-             "threads"_a = 0)
+             "threads"_a = 0, "corrections"_a = std::vector<Array<int16_t>>())
         .def("encode_codes", &encode_codes, py::arg("codes").noconvert(), "height"_a, "width"_a, "quality"_a, "tile_log2"_a, "threads"_a = 0)
         .def("decode", &decode<uint8_t>, "streams"_a, "height"_a, "width"_a, "quality"_a, "tile_log2"_a, "threads"_a = 0,
              "scale"_a = 1, "region"_a = py::none())

@@ -265,15 +265,26 @@ Encoded Network::encode(const Tiling& tiling, int quality, int threads, const Ma
 }
 
 Encoded Network::encode(const uint8_t* pixels, long height, long width, int quality, int tile_log2, const std::vector<Search>& search,
-                        int threads) const {
+                        const std::vector<Features>& corrections, int threads) const {
     if (search.size() != stages_.size()) throw std::invalid_argument("the number of stages is wrong");
     const Tiling tiling(height, width, tile_log2, shape_.multiple());
+    if (!corrections.empty() && corrections.size() != stages_.size()) throw std::invalid_argument("the number of corrections is wrong");
+    for (size_t i = 0; i < corrections.size(); ++i) {
+        const Features& c = corrections[i];
+        const Rectangle whole = tiling.whole(stages_[i].shape.level);
+        if (c.height != whole.height() || c.width != whole.width() || c.channels != stages_[i].shape.latents)
+            throw std::invalid_argument("corrections have the wrong shape");
+    }
     const auto e = analysis(pixels, height, width, tiling, quality, threads);
     return encode(tiling, quality, threads, [&](int i, const FlowPointer& f) -> StageEncoder::Chooser {
         const Stage& stage = stages_[i];
         auto latents = std::make_shared<Latents>(stage, f, e[stage.shape.level], threads);
-        return [=, &stage, how = search[i]](Band& band) {
-            const Map<int32_t> z = latents->rows(band.area.top, band.area.bottom);
+        return [=, &stage, &corrections, how = search[i]](Band& band) {
+            Map<int32_t> z = latents->rows(band.area.top, band.area.bottom);
+            if (!corrections.empty()) {
+                const int16_t* more = corrections[i].row(band.area.top);
+                for (int32_t& v : z.data) v += *more++;
+            }
             parallel_for(band.area.height(), threads, 1, [&](long begin, long end, int) {
                 choose_codes(stage, z, quality, shape_.feature_bits, how, begin, end, band);
             });

@@ -120,9 +120,10 @@ class Network {
 public:
     Network(const NetworkShape& shape, const Tensors& tensors);
 
-    // pixels [height][width][3] of 8 bits; quality 1..100; tiles of 2^tile_log2 pixels a side; search: of every stage.
+    // pixels [height][width][3] of 8 bits; quality 1..100; tiles of 2^tile_log2 pixels a side; search: of every stage;
+    // corrections: added to the latents of every stage, in features, [height][width][latents] each, or none at all.
     Encoded encode(const uint8_t* pixels, long height, long width, int quality, int tile_log2, const std::vector<Search>& search,
-                   int threads) const;
+                   const std::vector<Features>& corrections, int threads) const;
 
     // The same from codes that somebody else has chosen; throws std::invalid_argument where they are impossible.
     Encoded encode(const Codes& codes, long height, long width, int quality, int tile_log2, int threads) const;

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import aecodec
+from aecodec import effort
 from aecodec.effort import LEVELS
+from aecodec.model import shipped
 from aecodec.quality import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, quality_to_lambda
 
 
@@ -20,11 +22,40 @@ def test_levels_are_those_that_are_promised():
 
 @pytest.mark.parametrize("quality", [30, 80])
 def test_more_effort_is_better(photo, quality):
-    costs = [cost(photo, aecodec.compress(photo, quality, effort=effort), quality) for effort in (1, EFFORT_DEFAULT, EFFORT_MAX)]
-    assert costs[0] >= costs[1] >= costs[2] and (quality < 80 or costs[0] > costs[2])  # a low rate may leave nothing to choose
+    costs = [cost(photo, aecodec.compress(photo, quality, effort=e), quality) for e in (1, EFFORT_DEFAULT, 7)]
+    assert costs[0] >= costs[1] and costs[2] < 0.99 * costs[0]
+
+
+def test_descent_lowers_the_cost_of_large_pictures_too(photo, monkeypatch):
+    """In windows that are smaller than the picture, with a picture that is no multiple of 64."""
+    from aecodec import refine
+
+    picture, model = photo[:183, :250].copy(), shipped()
+    monkeypatch.setattr(refine, "WINDOW", 128)
+    corrections = refine.corrections(model, picture, 40, 4)
+    assert [c.shape for c in corrections] == [
+        (192 // (8 << s["level"]), 256 // (8 << s["level"]), s["latents"]) for s in model.shape["stages"]
+    ]
+
+    def price(corrections: list[np.ndarray]) -> float:
+        streams, _ = model.network.encode(picture, 40, 10, model.betas, corrections=corrections)
+        decoded = model.network.decode(streams, 183, 250, 40, 10)
+        size = sum(len(tile) for stream in streams for tile in stream)
+        return 8 * size / (183 * 250) + quality_to_lambda(40) * np.mean((picture.astype(float) - decoded) ** 2)
+
+    assert price(corrections) < price([]) == price([np.zeros_like(c) for c in corrections])
+    with pytest.raises(ValueError, match="shape"):
+        price([c[1:] for c in corrections])
+    with pytest.raises(ValueError, match="number"):
+        price(corrections[1:])
+
+
+def test_without_torch_there_is_less_to_gain(photo, monkeypatch):
+    monkeypatch.setattr(effort, "find_spec", lambda name: None)
+    assert aecodec.compress(photo, 40, effort=7) == aecodec.compress(photo, 40, effort=6)
 
 
 def test_effort_is_checked(photo):
-    for effort in (0, 10, 2.5):
+    for level in (0, 10, 2.5):
         with pytest.raises(aecodec.PictureError, match="effort"):
-            aecodec.compress(photo, effort=effort)
+            aecodec.compress(photo, effort=level)

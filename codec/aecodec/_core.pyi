@@ -96,9 +96,20 @@ class Network:
         """Raises ValueError where a tensor is missing, of another size, or could overflow a sum."""
 
     def encode(
-        self, pixels: NDArray[np.uint8], quality: int, tile_log2: int, beta: float, threads: int = 0
+        self,
+        pixels: NDArray[np.uint8],
+        quality: int,
+        tile_log2: int,
+        betas: list[float],
+        paths: int = ...,
+        threads: int = 0,
+        corrections: list[NDArray[np.int16]] = [],
     ) -> tuple[list[list[bytes]], list[float]]:
-        """pixels: (H, W, 3). Returns the streams [stream][tile] and the bits that the prior predicts for each stage."""
+        """pixels: (H, W, 3); betas: a bit's price in squared steps, a stage; paths: that the search keeps from digit to digit;
+        corrections: of every stage (h, w, latents), added to its latents, in features.
+
+        Returns the streams [stream][tile] and the bits that the prior predicts for each stage.
+        """
 
     def encode_codes(
         self, codes: list[NDArray[np.uint8]], height: int, width: int, quality: int, tile_log2: int, threads: int = 0

@@ -4,6 +4,7 @@ docs/effort.md has what the levels gain and take.
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -17,8 +18,8 @@ from .quality import EFFORT_MAX, EFFORT_MIN, quality_to_lambda
 @dataclass(frozen=True)
 class Effort:
     paths: int  # candidates that the search keeps from digit to digit
-    together: tuple[float, ...] = ()  # factors of the prices of a bit that are tried for all stages together
-    apart: tuple[float, ...] = ()  # and then for one stage after another
+    steps: int = 0  # of descent that refine the latents, where torch is installed
+    prices: tuple[float, ...] = ()  # factors of the prices of a bit that are tried
 
 
 LEVELS = {
@@ -28,9 +29,9 @@ LEVELS = {
     4: Effort(4),
     5: Effort(6),
     6: Effort(8),
-    7: Effort(8, (0.85, 1.15)),
-    8: Effort(8, (0.85, 1.15), (0.7, 1.4)),
-    9: Effort(8, (0.85, 1.15), (0.5, 0.7, 0.85, 1.2, 1.4, 2.0)),
+    7: Effort(8, steps=8),
+    8: Effort(8, steps=16, prices=(0.85, 1.15)),
+    9: Effort(8, steps=48, prices=(0.7, 0.85, 1.15, 1.4)),
 }
 
 
@@ -40,7 +41,6 @@ class Attempt:
 
     streams: list[list[bytes]]
     bits: list[float]  # a stage
-    betas: list[float]  # the prices of a bit that they were searched with
     cost: float  # bits/pixel + λ·MSE
 
 
@@ -50,21 +50,29 @@ def search(model: Model, pixels: np.ndarray, header: Header, effort: int, thread
         raise PictureError(f"effort must be a whole number from {EFFORT_MIN} to {EFFORT_MAX}, not {effort}")
     level, settings = LEVELS[effort], (header.quality, header.tile_log2)
 
-    def attempt(betas: list[float]) -> Attempt:
-        streams, bits = model.network.encode(pixels, *settings, betas, level.paths, threads)
-        if not level.together:
-            return Attempt(streams, bits, betas, 0)  # the only one
+    def attempt(factor: float, corrections: list[np.ndarray]) -> Attempt:
+        betas = [b * factor for b in model.betas]
+        streams, bits = model.network.encode(pixels, *settings, betas, level.paths, threads, corrections)
+        if not level.steps:
+            return Attempt(streams, bits, 0)  # the only one
         decoded = model.network.decode(streams, *pixels.shape[:2], *settings, threads)
         distortion = quality_to_lambda(header.quality) * mean_squared_error(pixels, decoded)
         size = sum(len(tile) for stream in streams for tile in stream)
-        return Attempt(streams, bits, betas, 8 * size / (pixels.size / 3) + distortion)
+        return Attempt(streams, bits, 8 * size / (pixels.size / 3) + distortion)
 
-    best = start = attempt(model.betas)
-    for factor in level.together:
-        best = min(best, attempt([b * factor for b in start.betas]), key=lambda a: a.cost)
-    for stage in range(len(model.betas) if level.apart else 0):
-        start = best
-        for factor in level.apart:
-            betas = [b * (factor if i == stage else 1) for i, b in enumerate(start.betas)]
-            best = min(best, attempt(betas), key=lambda a: a.cost)
+    attempts = [attempt(1, [])]
+    corrections = refined(model, pixels, header.quality, level.steps)
+    if corrections:
+        attempts.append(attempt(1, corrections))
+    attempts += [attempt(factor, corrections) for factor in level.prices]
+    best = min(attempts, key=lambda a: a.cost)
     return best.streams, best.bits
+
+
+def refined(model: Model, pixels: np.ndarray, quality: int, steps: int) -> list[np.ndarray]:
+    """Corrections of the latents; none where torch is missing, or no step is wanted."""
+    if not steps or find_spec("torch") is None:
+        return []
+    from .refine import corrections
+
+    return corrections(model, pixels, quality, steps)

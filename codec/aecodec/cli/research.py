@@ -33,9 +33,9 @@ def train(data: Path, out: Path | None, resume: Path | None, weights: Path | Non
         raise click.UsageError("--resume has its own weights; --weights starts a new run")
     if settings["crop"] and settings["crop"] % 64:
         raise click.UsageError("--crop must be a multiple of 64")
-    from ..train import environment
+    from ..train.environment import keep_memory
 
-    environment.restart_if_needed()
+    keep_memory()
     from ..train.loop import train
 
     train(data, out, resume, weights, export, {k: v for k, v in settings.items() if v is not None})

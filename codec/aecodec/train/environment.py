@@ -1,22 +1,20 @@
-"""The process environment that training on a CPU needs."""
+"""How malloc must behave for training on a CPU."""
 
-import os
-import sys
+import ctypes
+import contextlib
 
-# glibc gives big tensors back to the kernel at every free and pays a page fault for every page at the next allocation.
-# With these, CPU training runs two to four times faster. OMP_PROC_BIND must not be set: it binds the main thread to one
-# core, and the threads of aecodec._core, which are started from it, would all run there (0.27 instead of 0.45 Mpixel/s).
-WANTED = {
-    "MALLOC_MMAP_THRESHOLD_": "8589934592",
-    "MALLOC_TRIM_THRESHOLD_": "8589934592",
-    "MALLOC_TOP_PAD_": "268435456",
-}
+# mallopt's parameters, from glibc's malloc.h
+TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
 
 
-def restart_if_needed() -> None:
-    """Starts this process anew, with the same arguments, where the environment lacks something of WANTED.
+def keep_memory() -> None:
+    """Has glibc keep freed memory for the next allocation; elsewhere nothing happens.
 
-    malloc and OpenMP read it only when a process starts.
+    By default it gives big tensors back to the kernel at every free, and pays a page fault for every page at the next
+    allocation: CPU training then runs two to four times slower. OMP_PROC_BIND, which often goes with this, must not be set: it
+    binds the main thread to one core, and the threads of aecodec._core, which are started from it, would all run there.
     """
-    if any(name not in os.environ for name in WANTED):
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**WANTED, **os.environ})
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in ((MMAP_THRESHOLD, 2**31 - 1), (TRIM_THRESHOLD, 2**31 - 1), (TOP_PAD, 2**28)):
+            mallopt(parameter, value)

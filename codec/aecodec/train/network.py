@@ -153,8 +153,8 @@ class Stage(Mixed):
             hidden = self.prior[:2](torch.cat([f, energy, F.avg_pool2d(energy, 3, 1, 1)], 1).to(self.compute))
         return self.prior[2](hidden.float()).chunk(2, 1)
 
-    def forward(self, f: Tensor, e: Tensor, q: Tensor, quantise: Quantise) -> tuple[Tensor, Tensor]:
-        z, (mu, log_sigma), gain = self.latents(f, e), self.predict(f), self.gain(q)
+    def forward(self, f: Tensor, e: Tensor, q: Tensor, quantise: Quantise, correction: Tensor | float = 0) -> tuple[Tensor, Tensor]:
+        z, (mu, log_sigma), gain = self.latents(f, e) + correction, self.predict(f), self.gain(q)
         sigma = (log_sigma + gain.log()).clamp(LOG_SIGMA_MIN, LOG_SIGMA_MAX).exp()
         residual, bits = quantise((z - mu) * gain, sigma, self.index)
         return f + self.inject(mu + residual / gain), bits
@@ -200,14 +200,24 @@ class Network(nn.Module):
         decoded features after every stage.
         """
         q = quality_features(quality)
-        features, bits = self.analyse(x, q), []
-        level = len(features) - 1
+        return self.synthesise(self.analyse(x, q), q, quantise, decoded)
+
+    def synthesise(
+        self,
+        features: list[Tensor],
+        q: Tensor,
+        quantise: Quantise,
+        decoded: list[Tensor] | None = None,
+        corrections: list[Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The same from the features that `analyse` gives; corrections are added to the latents of every stage."""
+        bits, level = [], len(features) - 1
         f = torch.zeros_like(features[level])
-        for stage, refine, s in zip(self.stages, self.refine, self.shape.stages, strict=True):
+        for i, (stage, refine, s) in enumerate(zip(self.stages, self.refine, self.shape.stages, strict=True)):
             while level > s.level:
                 level -= 1
                 f = F.pixel_shuffle(self.up[level](f), 2)
-            f, b = stage(f, features[level], q, quantise)
+            f, b = stage(f, features[level], q, quantise, corrections[i] if corrections else 0)
             bits.append(b)
             for block in refine:
                 f = block(f, q)
