@@ -2,7 +2,7 @@
 
 Run: python bench/effort.py TRAINING_PICTURES     writes bench/results/effort.json, and prints the table of docs/effort.md
 
-BD-rates and times are relative to the default level, with one thread.
+BD-rates and times are relative to the default level, with as many threads as there are cores.
 """
 
 import json
@@ -23,7 +23,7 @@ from aecodec.search import psnr
 from aecodec.train.data import load, split
 
 QUALITIES = (10, 30, 50, 70, 90)
-PICTURES = 10
+PICTURES = 6
 SIDE = 512
 
 
@@ -36,9 +36,9 @@ def main() -> None:
         for quality in QUALITIES:
             for picture in tqdm(pictures, desc=f"effort {effort}, quality {quality}", disable=None):
                 start = time.perf_counter()
-                data = encode(picture, quality, 1, effort=effort).data
+                data = encode(picture, quality, effort=effort).data
                 times.append(time.perf_counter() - start)
-                values.append((8 * len(data) / (picture.pixels.size / 3), psnr(picture.pixels, decode(data, 1).pixels)))
+                values.append((8 * len(data) / (picture.pixels.size / 3), psnr(picture.pixels, decode(data).pixels)))
         rates, distortions = np.reshape(values, (len(QUALITIES), len(pictures), 2)).mean(1).T.tolist()
         curves[effort], seconds[effort] = Curve(list(QUALITIES), rates, distortions, None, [], []), times
     rows = []

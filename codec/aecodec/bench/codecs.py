@@ -11,6 +11,7 @@ from PIL import Image
 from ..codec import encode
 from ..decoder import decode
 from ..picture import Picture
+from ..quality import EFFORT_DEFAULT
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,13 @@ def jpeg_xl() -> Codec:
     return pillow("JPEG XL, effort 7", settings, "JXL", lambda q: {"quality": q, "effort": 7, "num_threads": 1})
 
 
+def aecodec(label: str, settings: tuple[float, ...], effort: int) -> Codec:
+    def to_bytes(pixels: np.ndarray, quality: float) -> bytes:
+        return encode(Picture(pixels), int(quality), threads=1, effort=effort).data
+
+    return Codec(label, settings, to_bytes, lambda data: decode(data, threads=1).pixels)
+
+
 JPEG = (3, 5, 8, 12, 18, 25, 35, 45, 55, 65, 75, 82, 88, 92)  # 0.15 to 2 bits per pixel of a photograph: BD-rates cover just these
 CODECS: dict[str, Callable[[], Codec]] = {
     "jpeg": lambda: pillow("JPEG 4:2:0", JPEG, "JPEG", lambda q: {"quality": q, "subsampling": "4:2:0"}),
@@ -60,10 +68,6 @@ CODECS: dict[str, Callable[[], Codec]] = {
         "JPEG2000",
         lambda ratio: {"quality_mode": "rates", "quality_layers": [ratio], "irreversible": True, "mct": 1},
     ),
-    "aec": lambda: Codec(
-        "aecodec",
-        (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100),
-        lambda pixels, quality: encode(Picture(pixels), int(quality), threads=1).data,
-        lambda data: decode(data, threads=1).pixels,
-    ),
+    "aec": lambda: aecodec("aecodec", (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100), EFFORT_DEFAULT),
+    "aec7": lambda: aecodec("aecodec, effort 7", (1, 15, 30, 45, 60, 75, 90), 7),
 }
