@@ -23,7 +23,7 @@ from aecodec.search import psnr
 from aecodec.train.data import load, split
 
 QUALITIES = (10, 30, 50, 70, 90)
-PICTURES = 6
+PICTURES = 4
 SIDE = 512
 
 

@@ -10,7 +10,6 @@ from .model import Model, shipped
 from .picture import Picture, pack_alpha
 from .quality import EFFORT_DEFAULT, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 
-
 # Smaller tiles make regions cheaper: of 12 megapixels, a region of 256x256 takes 8 to 30 % of the whole with tiles of 512 pixels,
 # and 20 to 40 % with 1024. They cost 0.1 to 0.3 % of the file there, and more in a small picture.
 TILE_LOG2, TILE_LOG2_OF_LARGE, LARGE = 10, 9, 1 << 22
@@ -51,7 +50,7 @@ def encode(
     header = header_for(*pixels.shape[:2], quality, gray, model)
     streams, bits = search(model, picture.rgb(), header, effort, threads)
     alpha = None if picture.alpha is None else pack_alpha(picture.alpha)
-    if not codewords and lossless.drawn(pixels):
+    if not codewords and not picture.rounded and lossless.drawn(pixels):
         exact = lossless.pack(pixels, effort)
         if exact is not None and len(exact) < sum(len(tile) for stream in streams for tile in stream):
             return Encoding(container.write(Contents(header, [], picture.metadata, alpha, exact)), [])

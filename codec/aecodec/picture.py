@@ -20,12 +20,13 @@ ORIENTATION = 0x0112  # EXIF's tag
 class Picture:
     """pixels: uint8 (H, W, 3) or (H, W); alpha: uint8 (H, W) or None; metadata: ICC, EXIF and XMP bytes by name.
 
-    Decoded pictures may have pixels and alpha of uint16 instead.
+    Decoded pictures may have pixels and alpha of uint16 instead. rounded: the pixels had more than 8 bits.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     metadata: dict[str, bytes] = field(default_factory=dict)
+    rounded: bool = False
 
     def __post_init__(self):
         p = self.pixels
@@ -74,7 +75,7 @@ class Picture:
             wide = np.asarray(image).astype(np.int64)
             if wide.min() < 0 or wide.max() > 65535:
                 raise PictureError("the picture has samples of more than 16 bits")
-            return cls(((wide * 255 + 32895) >> 16).astype(np.uint8), None, metadata)
+            return cls(((wide * 255 + 32895) >> 16).astype(np.uint8), None, metadata, rounded=True)
         if image.mode == "F":
             raise PictureError("the picture has floating-point samples")
         if image.has_transparency_data:

@@ -5,6 +5,7 @@ a picture reduced by 2, 4 or 8; an eighth takes less time. im.save("x.aec", qual
 exif=..., icc_profile=..., xmp=...).
 """
 
+from dataclasses import replace
 from typing import IO
 
 from PIL import Image, ImageFile
@@ -75,7 +76,7 @@ def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
                 metadata[name] = bytes(value)
             else:
                 metadata.pop(name, None)
-    picture = Picture(picture.pixels, picture.alpha, metadata)
+    picture = replace(picture, metadata=metadata)
     quality, effort = options.get("quality", QUALITY_DEFAULT), options.get("effort", EFFORT_DEFAULT)
     try:
         file.write(codec.encode(picture, quality, effort=effort).data)

@@ -2,8 +2,8 @@
 
 The encoder network gives latents that are good for pictures on average; a few steps down the gradient of bits/pixel + λ·MSE
 make them better for this one (Campos et al., CVPR workshops 2019; Yang, Bamler and Mandt, NeurIPS 2020). It runs on the
-float twin of the network. What it finds are corrections that the fixed-point encoder adds to its latents, so files decode as exactly
-as any other.
+float twin of the network. What it finds are corrections that the fixed-point encoder adds to its latents, so files decode as
+exactly as any other.
 """
 
 import functools
@@ -60,9 +60,9 @@ def corrections(model: Model, pixels: np.ndarray, quality: int, steps: int) -> l
             x = torch.from_numpy(padded[first_row:last_row, first_column:last_column].copy()).permute(2, 0, 1)[None].float()
             inside = min(h, last_row) - first_row, min(w, last_column) - first_column
             for out, more, n in zip(found, descend(net, codebook, x, inside, quality, steps), strides, strict=True):
-                part = more[0].permute(1, 2, 0).numpy()
-                part = part[(top - first_row) // n : (bottom - first_row) // n, (left - first_column) // n : (right - first_column) // n]
-                out[top // n : bottom // n, left // n : right // n] = np.clip(np.round(part * 2**FEATURE_BITS), -32768, 32767)
+                core = more[0, :, (top - first_row) // n :, (left - first_column) // n :].permute(1, 2, 0).numpy()
+                core = core[: (bottom - top) // n, : (right - left) // n] * 2**FEATURE_BITS
+                out[top // n : bottom // n, left // n : right // n] = np.clip(np.round(core), -32768, 32767)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -77,7 +78,7 @@ def compress(
             before, picture = job.source.stat().st_size, Picture.load(job.source, first_frame)
         height, width = picture.pixels.shape[:2]
         if strip:
-            picture = Picture(picture.pixels, picture.alpha)
+            picture = replace(picture, metadata={})
         if target_psnr is not None:
             found = search.for_psnr(picture, target_psnr, threads, effort)
         elif target_size is not None or target_bpp is not None:

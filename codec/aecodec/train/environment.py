@@ -1,7 +1,7 @@
 """How malloc must behave for training on a CPU."""
 
-import ctypes
 import contextlib
+import ctypes
 
 # mallopt's parameters, from glibc's malloc.h
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
