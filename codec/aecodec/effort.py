@@ -19,7 +19,6 @@ from .quality import EFFORT_MAX, EFFORT_MIN, quality_to_lambda
 class Effort:
     paths: int  # candidates that the search keeps from digit to digit
     steps: int = 0  # of descent that refine the latents, where torch is installed
-    prices: tuple[float, ...] = ()  # factors of the prices of a bit that are tried
 
 
 LEVELS = {
@@ -30,18 +29,9 @@ LEVELS = {
     5: Effort(6),
     6: Effort(8),
     7: Effort(8, steps=8),
-    8: Effort(8, steps=16, prices=(0.85, 1.15)),
-    9: Effort(8, steps=48, prices=(0.7, 0.85, 1.15, 1.4)),
+    8: Effort(8, steps=16),
+    9: Effort(8, steps=32),
 }
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """Codes for a picture, and what they cost."""
-
-    streams: list[list[bytes]]
-    bits: list[float]  # a stage
-    cost: float  # bits/pixel + λ·MSE
 
 
 def search(model: Model, pixels: np.ndarray, header: Header, effort: int, threads: int) -> tuple[list[list[bytes]], list[float]]:
@@ -50,23 +40,16 @@ def search(model: Model, pixels: np.ndarray, header: Header, effort: int, thread
         raise PictureError(f"effort must be a whole number from {EFFORT_MIN} to {EFFORT_MAX}, not {effort}")
     level, settings = LEVELS[effort], (header.quality, header.tile_log2)
 
-    def attempt(factor: float, corrections: list[np.ndarray]) -> Attempt:
-        betas = [b * factor for b in model.betas]
-        streams, bits = model.network.encode(pixels, *settings, betas, level.paths, threads, corrections)
-        if not level.steps:
-            return Attempt(streams, bits, 0)  # the only one
-        decoded = model.network.decode(streams, *pixels.shape[:2], *settings, threads)
-        distortion = quality_to_lambda(header.quality) * mean_squared_error(pixels, decoded)
-        size = sum(len(tile) for stream in streams for tile in stream)
-        return Attempt(streams, bits, 8 * size / (pixels.size / 3) + distortion)
+    def attempt(corrections: list[np.ndarray]) -> tuple[list[list[bytes]], list[float]]:
+        return model.network.encode(pixels, *settings, model.betas, level.paths, threads, corrections)
 
-    attempts = [attempt(1, [])]
-    corrections = refined(model, pixels, header.quality, level.steps)
-    if corrections:
-        attempts.append(attempt(1, corrections))
-    attempts += [attempt(factor, corrections) for factor in level.prices]
-    best = min(attempts, key=lambda a: a.cost)
-    return best.streams, best.bits
+    def cost(streams: list[list[bytes]]) -> float:  # bits/pixel + λ·MSE
+        decoded = model.network.decode(streams, *pixels.shape[:2], *settings, threads)
+        size = sum(len(tile) for stream in streams for tile in stream)
+        return 8 * size / (pixels.size / 3) + quality_to_lambda(header.quality) * mean_squared_error(pixels, decoded)
+
+    plain, corrections = attempt([]), refined(model, pixels, header.quality, level.steps)
+    return min(plain, attempt(corrections), key=lambda a: cost(a[0])) if corrections else plain
 
 
 def refined(model: Model, pixels: np.ndarray, quality: int, steps: int) -> list[np.ndarray]:
