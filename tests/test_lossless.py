@@ -97,6 +97,12 @@ def test_damage_is_noticed(screen):
         lossless.unpack(lossy.getvalue(), 200, 320, False)
 
 
+def test_what_pillow_would_not_read_back_is_not_written():
+    assert lossless.pack(np.broadcast_to(np.uint8(0), (1, lossless.SIDE_MAX + 1)), 1) is None
+    assert lossless.pack(np.broadcast_to(np.uint8(0), (lossless.PIXELS_MAX // 8192 + 1, 8192)), 1) is None
+    assert lossless.pack(np.zeros((1, 1), np.uint8), 1) is not None
+
+
 def test_it_is_one_or_the_other(screen, photo):
     exact, coded = (io.BytesIO(aecodec.compress(p, 60)) for p in (screen, photo))
     exact_parts, coded_parts = (container.read(f, container.index(f, 3, check=True)) for f in (exact, coded))

@@ -10,8 +10,9 @@ from PIL import Image, features
 
 from .errors import FileError
 
-FLAT_SHARE = 0.4  # of a drawn picture's pixels are like their left neighbour; photographs have 0 to 0.3
+FLAT_SHARE = 0.4  # of a drawn picture's pixels are like their left neighbour; so it is with 1 in 100 training photographs
 SIDE_MAX = 16383  # of WebP
+PIXELS_MAX = 1 << 26  # well inside the limit from which on Pillow warns of large pictures, and then refuses them
 SIGNATURE = b"WEBPVP8L"  # of the layout, at byte 8
 
 
@@ -23,7 +24,8 @@ def drawn(pixels: np.ndarray) -> bool:
 
 def pack(pixels: np.ndarray, effort: int) -> bytes | None:
     """uint8 (H, W, 3) or (H, W) -> a file, or None where it cannot be made; effort: 1 to 9."""
-    if max(pixels.shape[:2]) > SIDE_MAX or not features.check("webp"):
+    height, width = pixels.shape[:2]
+    if max(height, width) > SIDE_MAX or height * width > PIXELS_MAX or not features.check("webp"):
         return None
     out = io.BytesIO()
     Image.fromarray(pixels).convert("RGB").save(out, "WEBP", lossless=True, quality=100, method=min(6, effort))
