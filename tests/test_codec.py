@@ -50,6 +50,13 @@ def test_any_size_and_kind(photo, size, channels):
         np.testing.assert_array_equal(back[:, :, -1], picture[:, :, -1])  # alpha is lossless
 
 
+def test_pillows_limit_on_pixels_does_not_hold_for_alpha(photo, monkeypatch):
+    picture = np.dstack([photo, photo[:, :, 0]])
+    data = aecodec.compress(picture, 30)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    np.testing.assert_array_equal(aecodec.decompress(data)[:, :, 3], picture[:, :, 3])
+
+
 def test_strange_layouts_of_memory(photo):
     data = aecodec.compress(photo, 30)
     assert aecodec.compress(np.asfortranarray(photo), 30) == data

@@ -55,7 +55,19 @@ def test_without_torch_there_is_less_to_gain(photo, monkeypatch):
     assert aecodec.compress(photo, 40, effort=7) == aecodec.compress(photo, 40, effort=6)
 
 
+def test_no_time_goes_into_refining_what_is_kept_without_loss(photo, monkeypatch):
+    def refined(*_):
+        raise AssertionError("refined in vain")
+
+    monkeypatch.setattr(effort, "refined", refined)
+    stripes = np.repeat(np.arange(64, dtype=np.uint8) % 2 * 255, 64).reshape(64, 64)
+    assert aecodec.Decoder(aecodec.compress(stripes, 60, effort=7)).lossless
+    with pytest.raises(AssertionError, match="in vain"):
+        aecodec.compress(photo[:64, :64], 60, effort=7)
+
+
 def test_effort_is_checked(photo):
-    for level in (0, 10, 2.5):
-        with pytest.raises(aecodec.PictureError, match="effort"):
-            aecodec.compress(photo, effort=level)
+    for level in (-1, 0, 10, 2.5):
+        for picture in (photo, np.zeros((8, 8), np.uint8)):
+            with pytest.raises(aecodec.PictureError, match="effort"):
+                aecodec.compress(picture, effort=level)

@@ -1,10 +1,11 @@
 """Pictures to .aec bytes: where picture, network and container meet. The way back is in decoder.py."""
 
+import math
 from dataclasses import dataclass
 
 from . import container, lossless
 from .container import GRAY, RGB, Contents, Header
-from .effort import search
+from .effort import level_of, search, size_of
 from .errors import PictureError
 from .model import Model, shipped
 from .picture import Picture, pack_alpha
@@ -47,11 +48,12 @@ def encode(
     model = model or shipped()
     pixels = picture.pixels
     gray = pixels.ndim == 2
-    header = header_for(*pixels.shape[:2], quality, gray, model)
-    streams, bits = search(model, picture.rgb(), header, effort, threads)
+    header, level = header_for(*pixels.shape[:2], quality, gray, model), level_of(effort)
     alpha = None if picture.alpha is None else pack_alpha(picture.alpha)
-    if not codewords and not picture.rounded and lossless.drawn(pixels):
-        exact = lossless.pack(pixels, effort)
-        if exact is not None and len(exact) < sum(len(tile) for stream in streams for tile in stream):
-            return Encoding(container.write(Contents(header, [], picture.metadata, alpha, exact)), [])
+    may_be_exact = not codewords and not picture.rounded and lossless.drawn(pixels)
+    exact = lossless.pack(pixels, effort) if may_be_exact else None
+    useful = math.inf if exact is None else len(exact)
+    streams, bits = search(model, picture.rgb(), header, level, threads, useful)
+    if size_of(streams) > useful:
+        return Encoding(container.write(Contents(header, [], picture.metadata, alpha, exact)), [])
     return Encoding(container.write(Contents(header, streams, picture.metadata, alpha)), bits)

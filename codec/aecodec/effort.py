@@ -3,6 +3,7 @@
 docs/effort.md has what the levels gain and take.
 """
 
+import math
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -34,22 +35,37 @@ LEVELS = {
 }
 
 
-def search(model: Model, pixels: np.ndarray, header: Header, effort: int, threads: int) -> tuple[list[list[bytes]], list[float]]:
-    """The streams of a picture, uint8 (H, W, 3), and the bits of every stage. Raises PictureError where there is no such level."""
+def level_of(effort: int) -> Effort:
+    """Raises PictureError where there is no such level."""
     if effort not in LEVELS:
         raise PictureError(f"effort must be a whole number from {EFFORT_MIN} to {EFFORT_MAX}, not {effort}")
-    level, settings = LEVELS[effort], (header.quality, header.tile_log2)
+    return LEVELS[effort]
+
+
+def search(
+    model: Model, pixels: np.ndarray, header: Header, level: Effort, threads: int, useful: float = math.inf
+) -> tuple[list[list[bytes]], list[float]]:
+    """The streams of a picture, uint8 (H, W, 3), and the bits of every stage.
+
+    useful: bytes; no time is spent on refining streams that are larger.
+    """
+    settings = header.quality, header.tile_log2
 
     def attempt(corrections: list[np.ndarray]) -> tuple[list[list[bytes]], list[float]]:
         return model.network.encode(pixels, *settings, model.betas, level.paths, threads, corrections)
 
     def cost(streams: list[list[bytes]]) -> float:  # bits/pixel + λ·MSE
         decoded = model.network.decode(streams, *pixels.shape[:2], *settings, threads)
-        size = sum(len(tile) for stream in streams for tile in stream)
-        return 8 * size / (pixels.size / 3) + quality_to_lambda(header.quality) * mean_squared_error(pixels, decoded)
+        return 8 * size_of(streams) / (pixels.size / 3) + quality_to_lambda(header.quality) * mean_squared_error(pixels, decoded)
 
-    plain, corrections = attempt([]), refined(model, pixels, header.quality, level.steps)
+    plain = attempt([])
+    corrections = refined(model, pixels, header.quality, level.steps) if size_of(plain[0]) <= useful else []
     return min(plain, attempt(corrections), key=lambda a: cost(a[0])) if corrections else plain
+
+
+def size_of(streams: list[list[bytes]]) -> int:
+    """In bytes."""
+    return sum(len(tile) for stream in streams for tile in stream)
 
 
 def refined(model: Model, pixels: np.ndarray, quality: int, steps: int) -> list[np.ndarray]:

@@ -27,6 +27,11 @@ class Commands(click.Group):
 @click.version_option(__version__, prog_name="aecodec")
 def main() -> None:
     """A learned image codec: small files, the same pixels on every machine."""
+    from PIL import Image
+
+    from ..container import MAX_PIXELS
+
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses from twice this on
 
 
 for command in (
