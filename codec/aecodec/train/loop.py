@@ -9,6 +9,7 @@ import math
 import sys
 import time
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -33,6 +34,10 @@ GROWTH_CROPS = 96  # that show what a model loses
 PREVIEW_CROPS = 32  # times the batch: what the previews are fitted to
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter
 COUNTERS = ("step", "pixels", "seconds", "phase", "history")
+# Of the learning rate, for layers by their name; 1 for all others. The whole picture passes through the linear ones, so the
+# noise of their steps is noise in it: 30 steps at 6e-4 from trained weights raise the loss at quality 85 by 12 % with one rate
+# for all, by 2 % with these.
+RATE_SHARES = dict.fromkeys(("stem", "down", "select", "inject", "up", "out"), 0.15) | dict.fromkeys(("prior", "posterior"), 0.5)
 GAIN_EVERY, GAIN_DELTA, GAIN_RATE = 16, 0.05, 200.0  # steps; of the natural log; times the learning rate, of a relative slope
 GAIN_FEATURES = 4  # the polynomial ones of the quality
 VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
@@ -80,6 +85,11 @@ def psnr(mse: Tensor) -> Tensor:
     return 10 * torch.log10(255**2 / mse.clamp_min(1e-3))
 
 
+def rate_share(name: str) -> float:
+    """Of a parameter, by its full name."""
+    return next((RATE_SHARES[part] for part in name.split(".") if part in RATE_SHARES), 1.0)
+
+
 @torch.no_grad()
 def validate(net: Network, quantise: Quantise, paths: list[Member]) -> dict:
     """Means over pictures at every validation quality, on what a decoder would show: loss (with the MSE alone), bpp,
@@ -120,7 +130,11 @@ class Run:
         self.average = copy.deepcopy(self.model)
         if settings.bfloat16:
             compute_in(self.net, torch.bfloat16)
-        self.adam = torch.optim.Adam(self.model.parameters(), settings.learning_rate, betas=(0.9, 0.98), fused=True)
+        named = sorted(self.model.named_parameters(), key=lambda item: rate_share(item[0]))
+        self.names = [name for name, _ in named]  # in Adam's order
+        shares = groupby(named, lambda item: rate_share(item[0]))
+        groups = [{"params": [p for _, p in part], "share": share} for share, part in shares]
+        self.adam = torch.optim.Adam(groups, settings.learning_rate, betas=(0.9, 0.98), fused=True)
         self.step, self.pixels, self.seconds, self.phase = 0, 0, 0.0, "scalar"
         self.history: list[dict] = []  # how the run came here: a command, its commit, and the pixels seen before it
 
@@ -143,9 +157,8 @@ class Run:
         self.pixels, self.history = record["pixels"], list(record["history"])
 
     def save(self) -> None:
-        names = [n for n, _ in self.model.named_parameters()]
         state = self.adam.state_dict()["state"]
-        moments = {f"{names[i]}/{k}": state[i][k] for i in state for k in MOMENTS}
+        moments = {f"{self.names[i]}/{k}": state[i][k] for i in state for k in MOMENTS}
         counters = {k: getattr(self, k) for k in COUNTERS}
         counters |= {"shape": self.shape.to_json(), "settings": asdict(self.settings)}
         groups = {"model": self.model.state_dict(), "average": self.average.state_dict(), "adam": moments}
@@ -156,7 +169,7 @@ class Run:
         self.model.load_state_dict(groups["model"])
         self.average.load_state_dict(groups["average"])
         state, moments = self.adam.state_dict(), groups["adam"]
-        for i, (name, _) in enumerate(self.model.named_parameters()):
+        for i, name in enumerate(self.names):
             if f"{name}/step" in moments:  # the codebooks have none in the scalar phase
                 state["state"][i] = {k: moments[f"{name}/{k}"] for k in MOMENTS}
         self.adam.load_state_dict(state)
@@ -205,7 +218,8 @@ class Run:
         x, quality = next(self.crops).to(s.device), self.qualities(s.batch)
         y, bits = self.net(x, quality, quantise_scalar if self.phase == "scalar" else self.codebook.quantise)
         loss, bpp, d = losses(x, y, bits, quality, s.structure)
-        self.adam.param_groups[0]["lr"] = self.learning_rate()
+        for group in self.adam.param_groups:
+            group["lr"] = self.learning_rate() * group["share"]
         self.adam.zero_grad(set_to_none=True)
         loss.mean().backward()
         if self.phase == "codebook":
