@@ -22,6 +22,11 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--crop", type=click.IntRange(64), help="Pixels on a side of a crop, a multiple of 64.  [default: 256]")
 @click.option("--learning-rate", type=click.FloatRange(0, 1), help="Of Adam, before it falls.  [default: 0.001]")
 @click.option("--decay-share", type=click.FloatRange(0, 1), help="Share of the minutes in which it falls.  [default: 0.25]")
+@click.option(
+    "--trained/--untrained",
+    default=None,
+    help="Whether what the run starts from is: smaller rates for the layers that the whole picture passes through.",
+)
 @click.option("--structure", type=click.FloatRange(0, 1), help="Share of MS-SSIM in the distortion.  [default: 0.25]")
 @click.option("--seed", type=int, help="Of the initial weights, the crops and the noise.  [default: 0]")
 @click.option("--device", help="Of torch.  [default: cuda where there is one, else cpu]")

@@ -34,7 +34,7 @@ GROWTH_CROPS = 96  # that show what a model loses
 PREVIEW_CROPS = 32  # times the batch: what the previews are fitted to
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter
 COUNTERS = ("step", "pixels", "seconds", "phase", "history")
-# Of the learning rate, for layers by their name; 1 for all others. The whole picture passes through the linear ones, so the
+# Of the learning rate, once the weights are trained, for layers by their name; 1 for all others. The whole picture passes through the linear ones, so the
 # noise of their steps is noise in it: 30 steps at 6e-4 from trained weights raise the loss at quality 85 by 12 % with one rate
 # for all, by 2 % with these.
 RATE_SHARES = dict.fromkeys(("stem", "down", "select", "inject", "up", "out"), 0.15) | dict.fromkeys(("prior", "posterior"), 0.5)
@@ -63,6 +63,7 @@ class Settings:
     average: float = 0.998  # decay of the moving average of the weights
     clip: float = 8.0  # norm of the gradient; most are 4 to 10
     structure: float = 0.25  # share of the structural distortion in the loss
+    trained: bool = False  # what the run starts from: RATE_SHARES hold
     validation_pictures: int = 16
     checkpoint_minutes: float = 3.0
     validation_minutes: float = 15.0
@@ -219,7 +220,7 @@ class Run:
         y, bits = self.net(x, quality, quantise_scalar if self.phase == "scalar" else self.codebook.quantise)
         loss, bpp, d = losses(x, y, bits, quality, s.structure)
         for group in self.adam.param_groups:
-            group["lr"] = self.learning_rate() * group["share"]
+            group["lr"] = self.learning_rate() * (group["share"] if s.trained else 1)
         self.adam.zero_grad(set_to_none=True)
         loss.mean().backward()
         if self.phase == "codebook":
