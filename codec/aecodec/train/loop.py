@@ -34,9 +34,9 @@ GROWTH_CROPS = 96  # that show what a model loses
 PREVIEW_CROPS = 32  # times the batch: what the previews are fitted to
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter
 COUNTERS = ("step", "pixels", "seconds", "phase", "history")
-# Of the learning rate, once the weights are trained, for layers by their name; 1 for all others. The whole picture passes through the linear ones, so the
-# noise of their steps is noise in it: 30 steps at 6e-4 from trained weights raise the loss at quality 85 by 12 % with one rate
-# for all, by 2 % with these.
+# Of the learning rate, once the weights are trained, for layers by their name; 1 for all others. The whole picture passes
+# through the linear ones, so the noise of their steps is noise in it: 30 steps at 6e-4 from trained weights raise the loss at
+# quality 85 by 12 % with one rate for all, by 2 % with these. (Layers that start at zero learn too slowly with them.)
 RATE_SHARES = dict.fromkeys(("stem", "down", "select", "inject", "up", "out"), 0.15) | dict.fromkeys(("prior", "posterior"), 0.5)
 GAIN_EVERY, GAIN_DELTA, GAIN_RATE = 16, 0.05, 200.0  # steps; of the natural log; times the learning rate, of a relative slope
 GAIN_FEATURES = 4  # the polynomial ones of the quality
