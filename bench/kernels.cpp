@@ -33,9 +33,11 @@ __attribute__((target("avx2"))) void multiply_avx2(long rounds) {
 #pragma GCC unroll 12
     for (auto& s : sums) s = _mm256_setzero_si256();
     for (long i = 0; i < rounds; ++i) {
-        __asm__ volatile("" : "+x"(a), "+x"(b));
 #pragma GCC unroll 12
-        for (auto& s : sums) s = _mm256_add_epi32(s, _mm256_madd_epi16(a, b));
+        for (auto& s : sums) {
+            __asm__ volatile("" : "+x"(a), "+x"(b));  // or one product would do for all sums
+            s = _mm256_add_epi32(s, _mm256_madd_epi16(a, b));
+        }
 #pragma GCC unroll 12
         for (auto& s : sums) __asm__ volatile("" : "+x"(s));
     }
