@@ -1,4 +1,4 @@
-"""Drawn pictures, which are kept without loss where that is smaller."""
+"""Drawn pictures, which are kept without loss where that costs less."""
 
 import io
 import json
@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 import aecodec
 from aecodec import Decoder, codec, container, lossless
 from aecodec.picture import Picture
+from aecodec.quality import quality_to_lambda
+from aecodec.search import for_psnr, for_size
 from conftest import psnr
 
 
@@ -40,7 +42,33 @@ def test_photographs_have_codewords(photo):
     assert not lossless.drawn(photo) and not Decoder(aecodec.compress(photo, 90)).lossless
     flat_sky = photo.copy()
     flat_sky[: len(photo) // 2] = 255
-    assert lossless.drawn(flat_sky) and not Decoder(aecodec.compress(flat_sky, 40)).lossless  # it was tried, and is larger
+    assert lossless.drawn(flat_sky) and not Decoder(aecodec.compress(flat_sky, 40)).lossless  # it was tried, and costs more
+
+
+@pytest.fixture(scope="module")
+def page(screen, photo) -> np.ndarray:
+    """The window with a small photograph: without loss, it is larger than with codewords at middling qualities."""
+    pixels = screen.copy()
+    pixels[10:70, 200:260] = photo[:60, :60]
+    return pixels
+
+
+def test_exact_pixels_may_be_larger_where_errors_cost_more(page):
+    def coded(quality: int) -> tuple[bytes, float]:
+        """The file with codewords, and what its bits and errors cost, in bits."""
+        data = codec.encode(Picture(page), quality, codewords=True).data
+        error = np.square(page.astype(float) - aecodec.decompress(data)).sum() / 3
+        return data, 8 * len(data) + quality_to_lambda(quality) * error
+
+    exact = aecodec.compress(page, 30)
+    assert Decoder(exact).lossless and len(coded(30)[0]) < len(exact) < coded(30)[1] / 8
+    assert not Decoder(aecodec.compress(page, 1)).lossless and coded(1)[1] / 8 < len(exact)
+
+
+def test_dithered_pictures_are_drawn(photo):
+    few = Image.fromarray(photo).quantize(64).convert("RGB")
+    assert lossless.drawn(np.asarray(few))
+    assert not lossless.drawn(np.asarray(Image.fromarray(photo).convert("L")))  # 256 grays are no palette
 
 
 @pytest.mark.parametrize("kind", ["gray", "alpha", "RGB"])
@@ -127,3 +155,16 @@ def test_targets_and_info(screen, tmp_path):
     assert "equal" in run("compare", "screen.png", "a.aec").stdout
     run("compress", "-f", "screen.png", "a.aec", "--target-size", "6k")
     assert (tmp_path / "a.aec").stat().st_size <= 6000
+
+
+def test_targets_take_whichever_fits(page):
+    picture = Picture(page)
+    exact = codec.encode_exactly(picture)
+    assert for_size(picture, len(exact.data)).encoding == exact
+    found = for_size(picture, len(exact.data) - 1)
+    assert found.encoding.predicted_bits and 0.9 * len(exact.data) < len(found.encoding.data) < len(exact.data)
+    found = for_psnr(picture, 22)
+    assert found.psnr >= 22 and len(found.encoding.data) < len(exact.data) and found.encoding.predicted_bits
+    assert for_psnr(picture, 80).encoding == exact
+    with pytest.raises(aecodec.PictureError, match="the smallest has"):
+        for_size(picture, 100)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from . import container, lossless
 from .container import GRAY, RGB, Contents, Header
-from .effort import level_of, search, size_of
+from .effort import cost_of, level_of, search, size_of
 from .errors import PictureError
 from .model import Model, shipped
 from .picture import Picture, pack_alpha
@@ -21,7 +21,7 @@ class Encoding:
     """A compressed picture, and what the prior expected it to take."""
 
     data: bytes
-    predicted_bits: list[float]  # a stage; empty where there are no codewords
+    predicted_bits: list[float]  # a stage; empty where the pixels are kept without loss
 
 
 def header_for(height: int, width: int, quality: int, gray: bool, model: Model) -> Header:
@@ -32,6 +32,24 @@ def header_for(height: int, width: int, quality: int, gray: bool, model: Model) 
     return Header(container.VERSION, model.identity, colour, tile_log2, int(quality), width, height)
 
 
+def without_loss(picture: Picture, effort: int) -> bytes | None:
+    """The pixels of a drawn picture as the file holds them without loss; None of any other."""
+    return None if picture.rounded or not lossless.drawn(picture.pixels) else lossless.pack(picture.pixels, effort)
+
+
+def written(picture: Picture, header: Header, streams: list[list[bytes]], exact: bytes | None = None) -> bytes:
+    """The file of a picture's codes, or of its exact pixels."""
+    alpha = None if picture.alpha is None else pack_alpha(picture.alpha)
+    return container.write(Contents(header, streams, picture.metadata, alpha, exact))
+
+
+def encode_exactly(picture: Picture, effort: int = EFFORT_DEFAULT) -> Encoding | None:
+    """Keeps a drawn picture without loss; None of any other."""
+    exact = without_loss(picture, effort)
+    header = header_for(*picture.pixels.shape[:2], QUALITY_MAX, picture.pixels.ndim == 2, shipped())
+    return None if exact is None else Encoding(written(picture, header, [], exact), [])
+
+
 def encode(
     picture: Picture,
     quality: int = QUALITY_DEFAULT,
@@ -40,20 +58,17 @@ def encode(
     effort: int = EFFORT_DEFAULT,
     codewords: bool = False,
 ) -> Encoding:
-    """Compresses a picture; `threads` 0 means one a core. A drawn picture is kept without loss where that is smaller, unless
-    `codewords` says that the file must have them.
+    """Compresses a picture; `threads` 0 means one a core. A drawn picture is kept without loss where that costs less, by bits
+    and λ times the error, unless `codewords` says that the file must have them.
 
     Raises PictureError where the quality is not 1 to 100 or the effort not 1 to 9.
     """
     model = model or shipped()
-    pixels = picture.pixels
-    gray = pixels.ndim == 2
-    header, level = header_for(*pixels.shape[:2], quality, gray, model), level_of(effort)
-    alpha = None if picture.alpha is None else pack_alpha(picture.alpha)
-    may_be_exact = not codewords and not picture.rounded and lossless.drawn(pixels)
-    exact = lossless.pack(pixels, effort) if may_be_exact else None
+    rgb = picture.rgb()
+    header, level = header_for(*rgb.shape[:2], quality, picture.pixels.ndim == 2, model), level_of(effort)
+    exact = None if codewords else without_loss(picture, effort)
     useful = math.inf if exact is None else len(exact)
-    streams, bits = search(model, picture.rgb(), header, level, threads, useful)
-    if size_of(streams) > useful:
-        return Encoding(container.write(Contents(header, [], picture.metadata, alpha, exact)), [])
-    return Encoding(container.write(Contents(header, streams, picture.metadata, alpha)), bits)
+    streams, bits = search(model, rgb, header, level, threads, useful)
+    if exact is not None and (useful < size_of(streams) or 8 * useful < cost_of(model, rgb, header, streams, threads)):
+        return Encoding(written(picture, header, [], exact), [])
+    return Encoding(written(picture, header, streams), bits)

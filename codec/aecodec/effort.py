@@ -54,13 +54,19 @@ def search(
     def attempt(corrections: list[np.ndarray]) -> tuple[list[list[bytes]], list[float]]:
         return model.network.encode(pixels, *settings, model.betas, level.paths, threads, corrections)
 
-    def cost(streams: list[list[bytes]]) -> float:  # bits/pixel + λ·MSE
-        decoded = model.network.decode(streams, *pixels.shape[:2], *settings, threads)
-        return 8 * size_of(streams) / (pixels.size / 3) + quality_to_lambda(header.quality) * mean_squared_error(pixels, decoded)
-
     plain = attempt([])
     corrections = refined(model, pixels, header.quality, level.steps) if size_of(plain[0]) <= useful else []
-    return min(plain, attempt(corrections), key=lambda a: cost(a[0])) if corrections else plain
+    return min(plain, attempt(corrections), key=lambda a: cost_of(model, pixels, header, a[0], threads)) if corrections else plain
+
+
+def cost_of(model: Model, pixels: np.ndarray, header: Header, streams: list[list[bytes]], threads: int) -> float:
+    """What the search makes small: the streams' bits and λ times the squared error of what they decode to, summed over pixels.
+
+    A picture of `pixels`, uint8 (H, W, 3), that is kept without loss costs its bits alone.
+    """
+    decoded = model.network.decode(streams, *pixels.shape[:2], header.quality, header.tile_log2, threads)
+    error = quality_to_lambda(header.quality) * mean_squared_error(pixels, decoded)
+    return 8 * size_of(streams) + error * pixels.size / 3
 
 
 def size_of(streams: list[list[bytes]]) -> int:

@@ -1,4 +1,4 @@
-"""Drawn pictures (text, charts, screenshots) without loss: where that makes the smaller file, codewords only lose by it.
+"""Drawn pictures (text, charts, screenshots) without loss: their pixels often take fewer bits than codewords and their errors cost.
 
 The pixels are a WebP file of the simple lossless layout (RFC 9649), which Pillow reads and writes.
 """
@@ -11,6 +11,8 @@ from PIL import Image, features
 from .errors import FileError
 
 FLAT_SHARE = 0.4  # of a drawn picture's pixels are like their left neighbour; so it is with 1 in 100 training photographs
+PALETTE = 256  # colours at most, in a sample: a drawing too, be it dithered
+SAMPLE = 256  # rows, and columns where colours are counted
 SIDE_MAX = 16383  # of WebP
 PIXELS_MAX = 1 << 26  # well inside the limit from which on Pillow warns of large pictures, and then refuses them
 SIGNATURE = b"WEBPVP8L"  # of the layout, at byte 8
@@ -18,8 +20,11 @@ SIGNATURE = b"WEBPVP8L"  # of the layout, at byte 8
 
 def drawn(pixels: np.ndarray) -> bool:
     """Whether a picture, uint8 (H, W, 3) or (H, W), may be smaller without loss."""
-    rows = pixels[:: max(1, len(pixels) // 256)].reshape(-1, pixels.shape[1], pixels[0, 0].size)
-    return rows.shape[1] == 1 or bool((rows[:, 1:] == rows[:, :-1]).all(2).mean() >= FLAT_SHARE)
+    rows = pixels[:: max(1, len(pixels) // SAMPLE)].reshape(-1, pixels.shape[1], pixels[0, 0].size)
+    if rows.shape[1] == 1 or (rows[:, 1:] == rows[:, :-1]).all(2).mean() >= FLAT_SHARE:
+        return True
+    sample = rows[:, :: max(1, rows.shape[1] // SAMPLE)].reshape(-1, rows.shape[2])
+    return rows.shape[2] == 3 and len(np.unique(sample @ np.array([1 << 16, 1 << 8, 1]))) <= PALETTE
 
 
 def pack(pixels: np.ndarray, effort: int) -> bytes | None:

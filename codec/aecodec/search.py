@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .codec import Encoding, encode
+from .codec import Encoding, encode, encode_exactly
 from .decoder import decode
 from .errors import PictureError
 from .picture import Picture, mean_squared_error
@@ -40,15 +40,18 @@ def bisect(good: Callable[[int], bool], low: int, high: int) -> int | None:
 
 def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFORT_DEFAULT) -> Found:
     """The best quality whose file has at most `size` bytes. Raises PictureError where there is none."""
+    exact = encode_exactly(picture, effort)
+    if exact is not None and len(exact.data) <= size:
+        return Found(exact, QUALITY_MAX)
     encodings: dict[int, Encoding] = {}
 
     def fits(quality: int) -> bool:
-        encodings[quality] = encode(picture, quality, threads, effort=effort)
+        encodings[quality] = encode(picture, quality, threads, effort=effort, codewords=True)
         return len(encodings[quality].data) <= size
 
     quality = bisect(fits, QUALITY_MIN, QUALITY_MAX)
     if quality is None:
-        least = len(encodings[QUALITY_MIN].data)
+        least = min(len(e.data) for e in (encodings[QUALITY_MIN], exact) if e is not None)
         raise PictureError(f"no quality makes a file of {math.floor(size)} bytes; the smallest has {least}")
     return Found(encodings[quality], quality)
 
@@ -58,11 +61,14 @@ def for_psnr(picture: Picture, wanted: float, threads: int = 0, effort: int = EF
     found: dict[int, Found] = {}
 
     def falls_short(quality: int) -> bool:
-        encoding = encode(picture, quality, threads, effort=effort)
+        encoding = encode(picture, quality, threads, effort=effort, codewords=True)
         found[quality] = Found(encoding, quality, psnr(picture.pixels, decode(encoding.data, threads).pixels))
         return found[quality].psnr < wanted
 
     quality = 1 + (bisect(falls_short, QUALITY_MIN, QUALITY_MAX) or QUALITY_MIN - 1)
+    exact = encode_exactly(picture, effort)
+    if exact is not None and (quality > QUALITY_MAX or len(exact.data) < len(found[quality].encoding.data)):
+        return Found(exact, QUALITY_MAX, math.inf)
     if quality > QUALITY_MAX:
         raise PictureError(f"no quality reaches {wanted:g} dB; {QUALITY_MAX} has {found[QUALITY_MAX].psnr:.2f} dB")
     return found[quality]
