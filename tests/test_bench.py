@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aecodec.bench.measure import measure, ms_ssim, psnr
-from aecodec.bench.summary import Curve, bd_rate
+from aecodec.bench.measure import Row, measure, ms_ssim, psnr
+from aecodec.bench.summary import Curve, bd_rate, summarise
 
 
 def curve(bpp, psnr):
@@ -22,6 +22,16 @@ def test_bd_rate_of_known_curves():
     assert bd_rate(curve(rate, quality), curve(rate / 2, quality), "psnr") == pytest.approx(-50, abs=0.1)
     assert bd_rate(curve(rate, quality), curve(rate, quality + 4), "psnr") == pytest.approx(-50, abs=0.1)
     assert bd_rate(curve(rate, quality), curve(rate, quality), "ms_ssim") is None
+
+
+def test_settings_that_give_the_same_file_count_once():
+    quality = np.linspace(25, 42, 8)
+    rate = 0.1 * 2 ** ((quality - 25) / 4)
+    repeated = curve([*rate, rate[-1], rate[-1]], [*quality, quality[-1], quality[-1]])
+    assert bd_rate(curve(rate, quality), repeated, "psnr") == pytest.approx(0, abs=1e-6)
+    assert bd_rate(curve(rate, quality), curve([0.1] * 8, [100] * 8), "psnr") is None  # all without loss
+    exact = summarise([Row("aec", "p", q, 100, 0.1, 100.0, 1.0, 1.0, 1.0) for q in (1, 2)])["aec"]["curve"]
+    assert exact["ms_ssim"] == [100, 100]
 
 
 def test_distortions():
