@@ -1,13 +1,15 @@
-"""What the levels of effort take and gain, on the validation pictures of a folder, with real files.
+"""What the levels of effort take and gain, with real files.
 
-Run: python bench/effort.py TRAINING_PICTURES     writes bench/results/effort.json, and prints the table of docs/effort.md
+Run: python bench/effort.py TRAINING_PICTURES              the validation pictures of a folder, all levels against the default
+     python bench/effort.py KODAK --whole --levels 1,7     all pictures of a folder; the levels against the first of them
 
-BD-rates and times are relative to the default level, with as many threads as there are cores.
+Prints the tables of docs/effort.md, and writes bench/results/effort.json, or effort-FOLDER.json with --whole. As many threads as
+there are cores.
 """
 
+import argparse
 import json
 import statistics
-import sys
 import time
 from pathlib import Path
 
@@ -21,34 +23,45 @@ from aecodec.picture import Picture
 from aecodec.quality import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN
 from aecodec.search import psnr
 from aecodec.train.data import load, split
+from aecodec.train.data import pictures as pictures_of
 
 QUALITIES = (10, 30, 50, 70, 90)
 PICTURES = 4
-SIDE = 512
 
 
 def main() -> None:
-    held_out = split(Path(sys.argv[1]))[1]
-    pictures = [Picture(np.ascontiguousarray(load(p)[:SIDE, :SIDE])) for p in held_out[:: len(held_out) // PICTURES][:PICTURES]]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--levels", type=lambda text: [int(t) for t in text.split(",")])
+    arguments = parser.parse_args()
+    if arguments.whole:
+        chosen = pictures_of(arguments.folder)
+    else:
+        held_out = split(arguments.folder)[1]
+        chosen = held_out[:: len(held_out) // PICTURES][:PICTURES]
+    pictures = [Picture(load(p)) for p in chosen]
+    levels = arguments.levels or [EFFORT_DEFAULT, *(e for e in range(EFFORT_MIN, EFFORT_MAX + 1) if e != EFFORT_DEFAULT)]
     curves, seconds = {}, {}
-    for effort in range(EFFORT_MIN, EFFORT_MAX + 1):
+    for effort in levels:
         values, times = [], []
         for quality in QUALITIES:
             for picture in tqdm(pictures, desc=f"effort {effort}, quality {quality}", disable=None):
                 start = time.perf_counter()
-                data = encode(picture, quality, effort=effort).data
+                data = encode(picture, quality, effort=effort, codewords=True).data
                 times.append(time.perf_counter() - start)
                 values.append((8 * len(data) / (picture.pixels.size / 3), psnr(picture.pixels, decode(data).pixels)))
         rates, distortions = np.reshape(values, (len(QUALITIES), len(pictures), 2)).mean(1).T.tolist()
         curves[effort], seconds[effort] = Curve(list(QUALITIES), rates, distortions, None, [], []), times
     rows = []
-    for effort, curve in curves.items():
-        ratio = statistics.median(a / b for a, b in zip(seconds[effort], seconds[EFFORT_DEFAULT], strict=True))
-        rows.append({"effort": effort, "time": ratio, "bd_rate": bd_rate(curves[EFFORT_DEFAULT], curve, "psnr")})
+    for effort in sorted(levels):
+        ratio = statistics.median(a / b for a, b in zip(seconds[effort], seconds[levels[0]], strict=True))
+        rows.append({"effort": effort, "time": ratio, "bd_rate": bd_rate(curves[levels[0]], curves[effort], "psnr")})
         print(f"| {effort} | {ratio:.2f} | {rows[-1]['bd_rate']:+.2f} % |")
     folder = Path(__file__).parent / "results"
     folder.mkdir(exist_ok=True)
-    (folder / "effort.json").write_text(json.dumps(rows, indent=1) + "\n")
+    name = f"effort-{arguments.folder.resolve().name}.json" if arguments.whole else "effort.json"
+    (folder / name).write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":
