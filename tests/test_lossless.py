@@ -148,7 +148,9 @@ def test_targets_and_info(screen, tmp_path):
         command = [sys.executable, "-m", "aecodec", *arguments]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
 
-    run("compress", "screen.png", "a.aec", "--target-psnr", "70")
+    assert "without loss" in run("compress", "screen.png", "a.aec", "--target-psnr", "70").stdout
+    report = run("compress", "-f", "screen.png", "a.aec", "--target-psnr", "70", "--json").stdout
+    assert [(f["lossless"], f["psnr"]) for f in json.loads(report)["files"]] == [(True, None)]
     assert "without loss" in run("info", "a.aec").stdout
     assert json.loads(run("info", "a.aec", "--json").stdout)["lossless"]
     assert "intact" in run("verify", "a.aec").stdout
@@ -162,9 +164,9 @@ def test_targets_take_whichever_fits(page):
     exact = codec.encode_exactly(picture)
     assert for_size(picture, len(exact.data)).encoding == exact
     found = for_size(picture, len(exact.data) - 1)
-    assert found.encoding.predicted_bits and 0.9 * len(exact.data) < len(found.encoding.data) < len(exact.data)
+    assert not found.encoding.lossless and 0.9 * len(exact.data) < len(found.encoding.data) < len(exact.data)
     found = for_psnr(picture, 22)
-    assert found.psnr >= 22 and len(found.encoding.data) < len(exact.data) and found.encoding.predicted_bits
+    assert found.psnr >= 22 and len(found.encoding.data) < len(exact.data) and not found.encoding.lossless
     assert for_psnr(picture, 80).encoding == exact
     with pytest.raises(aecodec.PictureError, match="the smallest has"):
         for_size(picture, 100)

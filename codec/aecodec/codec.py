@@ -23,6 +23,10 @@ class Encoding:
     data: bytes
     predicted_bits: list[float]  # a stage; empty where the pixels are kept without loss
 
+    @property
+    def lossless(self) -> bool:
+        return not self.predicted_bits
+
 
 def header_for(height: int, width: int, quality: int, gray: bool, model: Model) -> Header:
     """Raises PictureError where the quality is not 1 to 100."""

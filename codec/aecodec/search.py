@@ -17,7 +17,7 @@ from .quality import EFFORT_DEFAULT, QUALITY_MAX, QUALITY_MIN
 class Found:
     encoding: Encoding
     quality: int
-    psnr: float | None = None  # dB, where it was asked for
+    psnr: float | None = None  # dB, where it was asked for; infinite without loss
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:

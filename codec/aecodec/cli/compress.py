@@ -91,12 +91,14 @@ def compress(
         with jobs.writing(job.target) as out:
             out.write(result)
         names, sizes = (str(job.source), str(job.target)), (before, len(result), width, height)
-        outcome = Outcome(*names, "done", *sizes, found.quality, found.psnr)
+        exact = found.encoding.lossless
+        outcome = Outcome(*names, "done", *sizes, found.quality, None if exact else found.psnr, exact)
         if single and job.target != STREAM and not shared.quiet and not shared.as_json:
             line = f"{job.target}: {len(result)} bytes, {100 * len(result) / before:.1f} % of {job.source.name}"
             if searched:
-                line += f"; quality {found.quality}, {8 * len(result) / (width * height):.4f} bits per pixel"
-                line += "" if found.psnr is None else f", {found.psnr:.2f} dB"
+                line += "; without loss" if exact else f"; quality {found.quality}"
+                line += f", {8 * len(result) / (width * height):.4f} bits per pixel"
+                line += "" if outcome.psnr is None else f", {outcome.psnr:.2f} dB"
             click.echo(line)
         return outcome
 

@@ -37,7 +37,8 @@ class Outcome:
     width: int = 0
     height: int = 0
     quality: int | None = None
-    psnr: float | None = None  # dB
+    psnr: float | None = None  # dB, where it was asked for and there is a loss
+    lossless: bool | None = None  # of what was compressed
     message: str = ""  # why it failed, or what is wrong with the input all the same
 
 
