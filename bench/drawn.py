@@ -2,7 +2,7 @@
 
 Run: python bench/drawn.py TRAINING_PICTURES     writes bench/results/drawn.json
 Those of the validation set, and every third of the training set, which are marked: the network has seen them. The JPEG is the
-best that is no larger than the file, of both subsamplings and all qualities, with optimised tables.
+best that is no larger than the file, of both subsamplings and all qualities.
 """
 
 import io
@@ -28,7 +28,7 @@ def jpegs(pixels: np.ndarray) -> list[tuple[int, float]]:
     for subsampling in ("4:2:0", "4:4:4"):
         for quality in range(1, 101):
             out = io.BytesIO()
-            Image.fromarray(pixels).save(out, "JPEG", quality=quality, subsampling=subsampling, optimize=True)
+            Image.fromarray(pixels).save(out, "JPEG", quality=quality, subsampling=subsampling)
             found.append((out.tell(), psnr(pixels, np.asarray(Image.open(out)))))
     return found
 
