@@ -1,8 +1,8 @@
 """Drawn pictures (graphics, screenshots, text, line art) against JPEG at equal size.
 
 Run: python bench/drawn.py TRAINING_PICTURES     writes bench/results/drawn.json
-Those of the validation set, and every third of the training set, which are marked: the network has seen them. The JPEG is the
-best that is no larger than the file, of both subsamplings and all qualities.
+Those of the validation set, and every third of the training set, which the network has seen. The JPEG is the best that is no
+larger than the file, of both subsamplings and all qualities. Files that are worse are listed.
 """
 
 import io
