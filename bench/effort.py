@@ -41,7 +41,7 @@ def main() -> None:
         held_out = split(arguments.folder)[1]
         chosen = held_out[:: len(held_out) // PICTURES][:PICTURES]
     pictures = [Picture(load(p)) for p in chosen]
-    levels = arguments.levels or [EFFORT_DEFAULT, *(e for e in range(EFFORT_MIN, EFFORT_MAX + 1) if e != EFFORT_DEFAULT)]
+    levels = arguments.levels or sorted(range(EFFORT_MIN, EFFORT_MAX + 1), key=lambda e: e != EFFORT_DEFAULT)  # base first
     curves, seconds = {}, {}
     for effort in levels:
         values, times = [], []
