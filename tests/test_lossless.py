@@ -170,3 +170,5 @@ def test_targets_take_whichever_fits(page):
     assert for_psnr(picture, 80).encoding == exact
     with pytest.raises(aecodec.PictureError, match="the smallest has"):
         for_size(picture, 100)
+    with pytest.raises(aecodec.PictureError, match="effort"):
+        for_size(picture, len(exact.data), effort=10)

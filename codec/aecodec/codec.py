@@ -37,7 +37,11 @@ def header_for(height: int, width: int, quality: int, gray: bool, model: Model) 
 
 
 def without_loss(picture: Picture, effort: int) -> bytes | None:
-    """The pixels of a drawn picture as the file holds them without loss; None of any other."""
+    """The pixels of a drawn picture as the file holds them without loss; None of any other.
+
+    Raises PictureError where the effort is not 1 to 9.
+    """
+    level_of(effort)
     return None if picture.rounded or not lossless.drawn(picture.pixels) else lossless.pack(picture.pixels, effort)
 
 
@@ -48,7 +52,7 @@ def written(picture: Picture, header: Header, streams: list[list[bytes]], exact:
 
 
 def encode_exactly(picture: Picture, effort: int = EFFORT_DEFAULT) -> Encoding | None:
-    """Keeps a drawn picture without loss; None of any other."""
+    """Keeps a drawn picture without loss; None of any other. Raises PictureError where the effort is not 1 to 9."""
     exact = without_loss(picture, effort)
     header = header_for(*picture.pixels.shape[:2], QUALITY_MAX, picture.pixels.ndim == 2, shipped())
     return None if exact is None else Encoding(written(picture, header, [], exact), [])
