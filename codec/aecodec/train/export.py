@@ -21,7 +21,8 @@ from ..quality import QUALITY_MAX, QUALITY_MIN
 from .codebook import BETA, Codebook, StageCodebook
 from .lattice import voronoi_code
 from .network import PIXEL_UNIT, Block, Network, Shape, Stage, quality_features
-from .preview import Preview
+from .preview import padded, previews
+from .transform import BLOCK
 
 FEATURE_BITS = 8
 PIXEL_BITS = int(math.log2(PIXEL_UNIT))  # so that an integer is a whole pixel value
@@ -183,24 +184,24 @@ def restore_quantiser(name: str, stage: Stage, book: StageCodebook, tensors: Ten
 
 
 def streams(shape: Shape) -> list[int]:
-    """The stream that each stage is coded in: one a level, but one for all the small levels above 1/16."""
-    coarse = max(s.level for s in shape.stages)
-    levels = [coarse if s.level >= 2 else s.level for s in shape.stages]
+    """The stream that each stage is coded in: one for all that the preview takes, then one a level."""
+    levels = [-1 if i < shape.preview_stages else s.level for i, s in enumerate(shape.stages)]
     order = list(dict.fromkeys(levels))
     return [order.index(level) for level in levels]
 
 
-def export(net: Network, codebook: Codebook, previews: list[Preview], path: Path, record: dict) -> None:
+def export(net: Network, codebook: Codebook, path: Path, record: dict) -> None:
     """Writes the model file; `record` says where the weights come from. Raises ValueError where they do not fit."""
     shape = net.shape.to_json()
     for stage, stream in zip(shape["stages"], streams(net.shape), strict=True):
         stage["stream"] = stream
     shape = {**shape, "feature_bits": FEATURE_BITS, "codewords": codebook.stages[0].coarse.shape[1]}
-    shape["previews"] = [{"scale": p.scale, "stages": p.stages} for p in previews]
+    reduced = previews(net)
+    shape["previews"] = [{"scale": p.scale, "stages": p.stages} for p in reduced]
     tensors: Tensors = {"lattice": to_int(voronoi_code() * 2**CODEWORD_BITS, np.int16)}
     for placement in placements(net):
         tensors |= conv(placement)
-    for preview in previews:
+    for preview in reduced:
         tensors |= conv(Placement(f"preview.{preview.scale}", preview.head, out_bits=PIXEL_BITS))
     for name, block in blocks(net):
         tensors[f"{name}.film"] = film(block)
@@ -222,10 +223,15 @@ def export(net: Network, codebook: Codebook, previews: list[Preview], path: Path
     temporary.replace(path)
 
 
+@torch.no_grad()
 def restore(net: Network, codebook: Codebook, tensors: Tensors) -> None:
     """Gives a network of the model's shape the model's weights, to train on from there."""
     for placement in placements(net):
         restore_conv(placement, tensors)
+    head = padded(net.preview.weight[:, :, 0, 0], net.preview.bias)
+    restore_conv(Placement(f"preview.{BLOCK}", head, out_bits=PIXEL_BITS), tensors)
+    net.preview.weight.copy_(head.weight[: len(net.preview.weight)])
+    net.preview.bias.copy_(head.bias[: len(net.preview.bias)])
     for name, block in blocks(net):
         restore_film(block, tensors[f"{name}.film"])
     for i, (stage, book) in enumerate(zip(net.stages, codebook.stages, strict=True)):

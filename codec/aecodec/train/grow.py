@@ -1,18 +1,20 @@
-"""Grows a trained network: wider features at 1/8 of the picture, more latents in the last stage, more residual blocks.
+"""Grows a trained network: wider features at 1/8 of the picture, more latents in the last stage, more residual blocks, a
+stage for the preview.
 
 What is new starts at zero, but for the new features: those are the DCT vectors that the trained network
-loses, each with a latent of its own.
+loses, each with a latent of its own; and for the new stage: see early.py.
 """
 
-import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..quality import LAMBDA_MAX, LAMBDA_MIN, QUALITY_MAX
+from ..quality import QUALITY_MAX
+from . import early
 from .codebook import Codebook
-from .network import PIXEL_UNIT, Network
+from .network import Network, set_steps
 from .transform import BLOCK, dct_basis
 
 MOSTLY = 0.7  # of a vector's energy
@@ -50,7 +52,7 @@ def embed(layer: nn.Module, small: nn.Module, inputs: int = 1, outputs: int = 1)
                 rows.chunk(inputs, 1)[i][:, : block.shape[1]].copy_(block)
 
 
-def embed_blocks(rows: nn.ModuleList, small: nn.ModuleList) -> None:
+def embed_blocks(rows: Sequence[nn.ModuleList], small: Sequence[nn.ModuleList]) -> None:
     """Of every level, or stage. Blocks beyond the old ones stay as they are, with branches of zero."""
     for new, old in zip(rows, small, strict=True):
         for block, trained in zip(new, old, strict=False):
@@ -63,20 +65,32 @@ def grow(net: Network, codebook: Codebook, small: Network, trained: Codebook, pi
     """Makes `net` compute what `small` does, and code besides what `small` loses of the pictures (B, 3, H, W), 0..255.
 
     The networks may differ in the number of residual blocks, in the features of the finest level and in the latents of the
-    last stage, which are to grow by equally many. Raises ValueError where they differ in something else.
+    last stage, which are to grow by equally many, and in the preview's last stage, which only the new one has. Raises
+    ValueError where they differ in something else.
     """
     c, d = small.shape.channels[0], small.shape.stages[-1].latents
-    more = net.shape.channels[0] - c
-    if net.shape.channels[1:] != small.shape.channels[1:] or more != net.shape.stages[-1].latents - d or more < 0:
-        raise ValueError("a model grows by residual blocks, and by features and latents of the finest level")
+    more, early_stage = net.shape.channels[0] - c, net.shape.preview_stages - 1
+    stages = list(range(len(net.stages)))  # those that both have
+    if len(stages) > len(small.stages):
+        stages.remove(early_stage)
+    levels = [
+        [shape.stages[i].level for i in which] for shape, which in ((net.shape, stages), (small.shape, range(len(small.stages))))
+    ]
+    widened = net.shape.channels[1:] == small.shape.channels[1:] and 0 <= more == net.shape.stages[-1].latents - d
+    if not widened or levels[0] != levels[1]:
+        raise ValueError(
+            "a model grows by residual blocks, by features and latents of the finest level, and by the preview's stage"
+        )
     for name in ("stem", "out"):
         embed(getattr(net, name), getattr(small, name))
     for name in ("down", "up"):
         for layer, old in zip(getattr(net, name), getattr(small, name), strict=True):
             embed(layer, old)
+    embed(net.preview, small.preview)
     embed_blocks(net.analysis, small.analysis)
-    embed_blocks(net.refine, small.refine)
-    for stage, old in zip(net.stages, small.stages, strict=True):
+    embed_blocks([net.refine[i] for i in stages], small.refine)
+    for i, old in zip(stages, small.stages, strict=True):
+        stage = net.stages[i]
         embed(stage.select, old.select)
         embed(stage.posterior[0], old.posterior[0], inputs=2)
         embed(stage.posterior[2], old.posterior[2])
@@ -84,8 +98,8 @@ def grow(net: Network, codebook: Codebook, small: Network, trained: Codebook, pi
         embed(stage.prior[2], old.prior[2], outputs=2)
         embed(stage.log_gain, old.log_gain)
         embed(stage.inject, old.inject)
-    for book, old in zip(codebook.stages, trained.stages, strict=True):
-        groups = len(old.fine)
+    for i, old in zip(stages, trained.stages, strict=True):
+        book, groups = codebook.stages[i], len(old.fine)
         book.log_variance.copy_(old.log_variance)
         for new, values in ((book.fine, old.fine), (book.log_weight, old.log_weight)):
             new.copy_(torch.cat([values, values[-1:].expand(len(new) - groups, -1, -1)]))
@@ -101,6 +115,6 @@ def grow(net: Network, codebook: Codebook, small: Network, trained: Codebook, pi
         stage.select.weight[d + new, c + new] = 1
         stage.inject.weight[c + new, d + new] = 1
         stage.prior[2].bias[2 * d + more :] = LOG_SIGMA
-        middle, half = 0.5 * math.log(LAMBDA_MAX * LAMBDA_MIN), 0.5 * math.log(LAMBDA_MAX / LAMBDA_MIN)
-        stage.log_gain.weight[d:, 1] = 0.5 * half  # as in network.initialise
-        stage.log_gain.bias[d:] = math.log(SPREAD * PIXEL_UNIT / math.sqrt(26)) + 0.5 * middle
+        set_steps(stage, torch.full((more,), SPREAD), first=d)
+    if early_stage not in stages:
+        early.start(net, codebook, pictures)

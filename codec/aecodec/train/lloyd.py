@@ -4,6 +4,8 @@ Entropy-constrained Lloyd iterations (Chou, Lookabaugh and Gray, IEEE TASSP 1989
 codeword to the mean of its vectors, and set its weight so that the prior expects it as often as it is used.
 """
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 
@@ -17,15 +19,19 @@ PRIOR_COUNT = 8.0  # vectors that a codeword's old place and weight count for
 
 
 @torch.no_grad()
-def fit(net: Network, codebook: Codebook, x: Tensor, quality: Tensor) -> None:
-    """x: (B, 3, H, W) pixels 0..255; quality: (B,). Sets the codebooks' finest digits and their weights."""
+def fit(net: Network, codebook: Codebook, x: Tensor, quality: Tensor, stages: Collection[int] | None = None) -> None:
+    """x: (B, 3, H, W) pixels 0..255; quality: (B,). Sets the finest digits and their weights, of all stages or of some."""
     samples: dict[int, tuple[Tensor, Tensor]] = {}
 
     def capture(residual: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
+        if stages is None or index in stages:
+            samples[index] = some(residual, sigma)
+        return codebook.quantise(residual, sigma, index)
+
+    def some(residual: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         vectors, spread = (t.permute(0, 2, 3, 1).reshape(-1, t.shape[1] // GROUP, GROUP) for t in (residual, sigma))
         keep = torch.randperm(len(vectors))[:VECTORS]
-        samples[index] = vectors[keep].contiguous().cpu(), spread[keep].contiguous().cpu()
-        return codebook.quantise(residual, sigma, index)
+        return vectors[keep].contiguous().cpu(), spread[keep].contiguous().cpu()
 
     net(x, quality, capture)
     device = x.device

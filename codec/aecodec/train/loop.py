@@ -13,31 +13,34 @@ from itertools import groupby
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ..errors import AecodecError
 from ..model import Model
 from ..quality import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
-from . import checkpoint, lloyd, preview, provenance
+from . import checkpoint, lloyd, provenance
 from .codebook import Codebook
 from .data import Crops, Member, load, split
-from .distortion import distortion, structural
+from .distortion import distortion, mean_squared_error, structural
 from .export import export, restore
 from .grow import grow
 from .network import Network, Quantise, Shape, compute_in, initialise, quality_features
 from .scalar import quantise_scalar, quantise_scalar_exact
+from .transform import BLOCK
 
 CHECKPOINT = "checkpoint.safetensors"
 INITIAL = 1 << 32  # seeds of the crops that statistics are taken from; those of the steps are their numbers
 GROWTH_CROPS = 96  # that show what a model loses
-PREVIEW_CROPS = 32  # times the batch: what the previews are fitted to
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter
 COUNTERS = ("step", "pixels", "seconds", "phase", "history")
 # Of the learning rate, once the weights are trained, for layers by their name; 1 for all others. The whole picture passes
 # through the linear ones, so the noise of their steps is noise in it: 30 steps at 6e-4 from trained weights raise the loss at
 # quality 85 by 12 % with one rate for all, by 2 % with these. (Layers that start at zero learn too slowly with them.)
-RATE_SHARES = dict.fromkeys(("stem", "down", "select", "inject", "up", "out"), 0.15) | dict.fromkeys(("prior", "posterior"), 0.5)
+RATE_SHARES = dict.fromkeys(("stem", "down", "select", "inject", "up", "out", "preview"), 0.15) | dict.fromkeys(
+    ("prior", "posterior"), 0.5
+)
 GAIN_EVERY, GAIN_DELTA, GAIN_RATE = 16, 0.05, 200.0  # steps; of the natural log; times the learning rate, of a relative slope
 GAIN_FEATURES = 4  # the polynomial ones of the quality
 VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
@@ -63,6 +66,7 @@ class Settings:
     average: float = 0.998  # decay of the moving average of the weights
     clip: float = 8.0  # norm of the gradient; most are 4 to 10
     structure: float = 0.25  # share of the structural distortion in the loss
+    preview: float = 1.0  # what the preview's MSE counts; 1: an error of a block's mean counts as if only the preview had it
     trained: bool = False  # what the run starts from: RATE_SHARES hold
     validation_pictures: int = 16
     checkpoint_minutes: float = 3.0
@@ -86,6 +90,11 @@ def psnr(mse: Tensor) -> Tensor:
     return 10 * torch.log10(255**2 / mse.clamp_min(1e-3))
 
 
+def preview_error(net: Network, decoded: list[Tensor], x: Tensor) -> Tensor:
+    """-> the MSE of the preview, against the means of x (B, 3, H, W), (B,); decoded: the features after every stage."""
+    return mean_squared_error(F.avg_pool2d(x, BLOCK), net.reduced(decoded))
+
+
 def rate_share(name: str) -> float:
     """Of a parameter, by its full name."""
     return next((RATE_SHARES[part] for part in name.split(".") if part in RATE_SHARES), 1.0)
@@ -94,7 +103,7 @@ def rate_share(name: str) -> float:
 @torch.no_grad()
 def validate(net: Network, quantise: Quantise, paths: list[Member]) -> dict:
     """Means over pictures at every validation quality, on what a decoder would show: loss (with the MSE alone), bpp,
-    PSNR, structural distortion."""
+    PSNR, structural distortion, and how exact means of blocks are."""
     rows = []
     for path in paths:
         x = torch.from_numpy(load(path).copy()).permute(2, 0, 1)[None].float()
@@ -102,16 +111,20 @@ def validate(net: Network, quantise: Quantise, paths: list[Member]) -> dict:
         x = x[:, :, :h, :w].contiguous(memory_format=torch.channels_last).to(net.stem.weight.device)
         for quality in VALIDATION_QUALITIES:
             q = torch.tensor([quality], device=x.device)
-            y, bits = net(x, q, quantise)
+            decoded: list[Tensor] = []
+            y, bits = net(x, q, quantise, decoded)
             y = y.clamp(0, 255).round()
             loss, bpp, mse = losses(x, y, bits, q, structure=0)
-            rows.append([loss.item(), bpp.item(), psnr(mse).item(), -10 * math.log10(structural(x, y))])
-    mean = torch.tensor(rows).reshape(len(paths), len(VALIDATION_QUALITIES), 4).mean(0)
+            preview = preview_error(net, decoded, x), mean_squared_error(F.avg_pool2d(x, BLOCK), F.avg_pool2d(y, BLOCK))
+            rows.append([loss, bpp, psnr(mse), -10 * math.log10(structural(x, y)), *map(psnr, preview)])
+    mean = torch.tensor(rows).reshape(len(paths), len(VALIDATION_QUALITIES), 6).mean(0)
     return {
         "validation_loss": round(mean[:, 0].mean().item(), 4),
         "validation_bpp": [round(v, 4) for v in mean[:, 1].tolist()],
         "validation_psnr": [round(v, 3) for v in mean[:, 2].tolist()],
         "validation_structure_db": [round(v, 3) for v in mean[:, 3].tolist()],
+        "validation_preview_psnr": [round(v, 2) for v in mean[:, 4].tolist()],  # of the preview
+        "validation_means_psnr": [round(v, 2) for v in mean[:, 5].tolist()],  # of the decoded picture's means
     }
 
 
@@ -201,8 +214,7 @@ class Run:
         found = []
         for delta in (GAIN_DELTA, -GAIN_DELTA):
             stage.log_gain.bias += delta
-            y, bits = self.net(x, quality, self.codebook.quantise)
-            found.append(losses(x, y, bits, quality, self.settings.structure)[0])
+            found.append(self.losses(x, quality)[0])
             stage.log_gain.bias -= delta
         slope = (found[0] - found[1]) / (GAIN_DELTA * (found[0] + found[1]))  # (B,) of the log of the loss
         features = quality_features(quality)[:, :GAIN_FEATURES]
@@ -213,12 +225,18 @@ class Run:
         decay = min(1.0, max(s.floor, (1 - done) / s.decay_share))
         return s.learning_rate * min(1.0, (self.step + 1) / s.warmup) * decay
 
+    def losses(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See `losses`; the loss has the preview's share."""
+        decoded: list[Tensor] = []
+        y, bits = self.net(x, quality, quantise_scalar if self.phase == "scalar" else self.codebook.quantise, decoded)
+        loss, bpp, d = losses(x, y, bits, quality, self.settings.structure)
+        return loss + self.settings.preview * quality_to_lambda(quality) ** 0.5 * preview_error(self.net, decoded, x), bpp, d
+
     def train_step(self) -> tuple[float, float, float]:
         """One step on one batch; -> loss, bits per pixel, distortion in dB as a PSNR."""
         s = self.settings
         x, quality = next(self.crops).to(s.device), self.qualities(s.batch)
-        y, bits = self.net(x, quality, quantise_scalar if self.phase == "scalar" else self.codebook.quantise)
-        loss, bpp, d = losses(x, y, bits, quality, s.structure)
+        loss, bpp, d = self.losses(x, quality)
         for group in self.adam.param_groups:
             group["lr"] = self.learning_rate() * (group["share"] if s.trained else 1)
         self.adam.zero_grad(set_to_none=True)
@@ -242,10 +260,7 @@ class Run:
         record = {"history": self.history, "pixels": self.pixels, "steps": self.step, "minutes": round(self.seconds / 60, 1)}
         record |= {"pictures": len(self.train_paths), "settings": asdict(self.settings), **self.validate()}
         average = copy.deepcopy(self.average).cpu()
-        count = PREVIEW_CROPS * self.settings.batch
-        crops, quality = self.crops.sample(count, INITIAL, 2), self.qualities(count).cpu()
-        previews = preview.fit(average["net"], average["codebook"].quantise, crops, quality)
-        export(average["net"], average["codebook"], previews, path, record)
+        export(average["net"], average["codebook"], path, record)
 
     def validate(self) -> dict:
         net, codebook = self.average["net"], self.average["codebook"]

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..quality import LAMBDA_MAX, LAMBDA_MIN, QUALITY_MAX, QUALITY_MIN
-from .transform import BLOCK, dct_basis, haar_bands, haar_down, haar_up
+from .transform import BLOCK, dct_basis, haar_bands, haar_down, haar_up, means
 
 LEAK = 1 / 8  # slope of the leaky ReLU below zero: a shift in fixed point
 PIXEL_UNIT = 64.0  # the network works on (pixel - 128) / PIXEL_UNIT
@@ -48,6 +48,7 @@ class Shape:
     stages: tuple[StageShape, ...] = (
         StageShape(level=3, latents=16, digits=5, refine=2, first_dct=0),
         StageShape(level=2, latents=32, digits=5, refine=2, first_dct=0),
+        StageShape(level=1, latents=16, digits=5, refine=0, first_dct=0),  # what the preview needs
         StageShape(level=1, latents=64, digits=4, refine=2, first_dct=0),
         StageShape(level=1, latents=64, digits=4, refine=2, first_dct=16),
         StageShape(level=0, latents=32, digits=4, refine=1, first_dct=32),
@@ -58,6 +59,11 @@ class Shape:
     def multiple(self) -> int:
         """The picture's height and width are padded to multiples of this."""
         return BLOCK << (len(self.channels) - 1)
+
+    @property
+    def preview_stages(self) -> int:
+        """How many stages the preview at 1/8 of the picture takes: those above 1/16, for its speed, and the first below."""
+        return next(i for i, s in enumerate(self.stages) if s.level <= 1) + 1
 
     def to_json(self) -> dict:
         return {**self.__dict__, "stages": [dict(s.__dict__) for s in self.stages]}
@@ -180,6 +186,8 @@ class Network(nn.Module):
             self.refine.append(nn.ModuleList(Block(channels[s.level], hidden[s.level]) for _ in range(s.refine)))
         self.up = nn.ModuleList(nn.Conv2d(channels[i + 1], 4 * channels[i], 1) for i in levels[:-1])
         self.out = nn.Conv2d(channels[0], 3 * BLOCK**2, 1)
+        level = shape.stages[shape.preview_stages - 1].level
+        self.preview = nn.Conv2d(channels[level], 3 * 4**level, 1)  # the means of BLOCK x BLOCK pixels
 
     def analyse(self, x: Tensor, q: Tensor) -> list[Tensor]:
         """(B, 3, H, W) pixels 0..255 and (B, 8) -> the features e of every level, finest first."""
@@ -225,6 +233,21 @@ class Network(nn.Module):
                 decoded.append(f)
         return F.pixel_shuffle(self.out(f), BLOCK) * PIXEL_UNIT + 128, torch.stack(bits, 1)
 
+    def reduced(self, decoded: list[Tensor]) -> Tensor:
+        """The preview (B, 3, H / BLOCK, W / BLOCK), 0..255, not clamped, from the decoded features after every stage."""
+        count = self.shape.preview_stages
+        return F.pixel_shuffle(self.preview(decoded[count - 1]), 1 << self.shape.stages[count - 1].level) * PIXEL_UNIT + 128
+
+
+def set_steps(stage: Stage, unit: Tensor, first: int = 0) -> None:
+    """The high-rate optimum of bits + λ·MSE: Δ = sqrt(26/λ), on 0..255, for an orthonormal coefficient.
+
+    unit: (n,) of the latents from the first on, in orthonormal coefficients of (pixel - 128) / PIXEL_UNIT.
+    """
+    middle, half = 0.5 * math.log(LAMBDA_MAX * LAMBDA_MIN), 0.5 * math.log(LAMBDA_MAX / LAMBDA_MIN)
+    stage.log_gain.weight[first:, 1] = 0.5 * half
+    stage.log_gain.bias[first:] = torch.log(unit * PIXEL_UNIT / math.sqrt(26)) + 0.5 * middle
+
 
 @torch.no_grad()
 def initialise(net: Network, x: Tensor) -> None:
@@ -250,12 +273,14 @@ def initialise(net: Network, x: Tensor) -> None:
         weight = haar_up(channels[i + 1], channels[i]).to(x.device)
         up.weight.copy_(weight * coarse[None, :, None, None] / fine.repeat_interleave(4)[:, None, None, None])
 
-    # The step Δ = sqrt(26/λ), on 0..255, is the optimum of bits + λ·MSE for an orthonormal coefficient at high rate.
-    middle, half = 0.5 * math.log(LAMBDA_MAX * LAMBDA_MIN), 0.5 * math.log(LAMBDA_MAX / LAMBDA_MIN)
     for stage, s in zip(net.stages, net.shape.stages, strict=True):
-        unit = spread[s.level][stage.source]  # of a latent, in orthonormal coefficients of (pixel - 128) / PIXEL_UNIT
-        stage.log_gain.weight[:, 1] = 0.5 * half
-        stage.log_gain.bias.copy_(torch.log(unit * PIXEL_UNIT / math.sqrt(26)) + 0.5 * middle)
+        set_steps(stage, spread[s.level][stage.source])
+    weight, bias = means(net.out.weight[:, :, 0, 0], net.out.bias, BLOCK)
+    if len(net.preview.weight) > len(weight):  # it reads the level above the finest
+        fine = net.up[0].weight.unflatten(0, (-1, 4)).flatten(2)  # (C, 4, C above)
+        weight, bias = torch.einsum("oc,cnk->onk", weight, fine).flatten(0, 1), bias.repeat_interleave(4)
+    net.preview.weight.copy_(weight[:, :, None, None])
+    net.preview.bias.copy_(bias)
 
     def measure(residual: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
         stage = net.stages[index]

@@ -29,7 +29,7 @@ def dct_basis(count: int) -> Tensor:
             for v in range(BLOCK):
                 rows.append(torch.einsum("c,i,j->cij", colour[c], dct[u], dct[v]).flatten())
                 radius = float(u * u + v * v)
-                frequencies.append(radius if c == 0 else 1 + 2 * radius)
+                frequencies.append(radius if c == 0 else 0.5 + 2 * radius)
     order = sorted(range(len(rows)), key=lambda i: frequencies[i])
     return torch.stack([rows[i] for i in order[:count]]).float()
 
@@ -52,3 +52,13 @@ def haar_up(c_in: int, c_out: int) -> Tensor:
 def haar_bands(channels: int, count: int, first: int = 0) -> list[int]:
     """Where `haar_down` puts the four bands of its input channels first..first+count-1: four indices a channel."""
     return [band * (channels // 4) + i for i in range(first, first + count) for band in range(4)]
+
+
+def means(weight: Tensor, bias: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+    """What gives the means of scale x scale pixels where weight (3·BLOCK², C), bias (3·BLOCK²,) give a block's pixels.
+
+    Returns (3·side², C) and (3·side²,), side = BLOCK / scale, laid out as `pixel_unshuffle(rgb, side)` would.
+    """
+    side = BLOCK // scale
+    table = torch.cat([weight, bias[:, None]], 1).reshape(3, side, scale, side, scale, -1).mean((2, 4)).flatten(0, 2)
+    return table[:, :-1], table[:, -1]
