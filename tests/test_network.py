@@ -9,7 +9,7 @@ import torch
 import aecodec
 from aecodec import _core
 from aecodec.model import SHIPPED, Model, shipped
-from aecodec.train import export, preview
+from aecodec.train import export
 from aecodec.train.codebook import Codebook
 from aecodec.train.network import Network, Shape, StageShape, initialise
 from conftest import psnr
@@ -38,8 +38,7 @@ def build(shape: Shape, photo: np.ndarray, path) -> tuple[Network, Codebook, Mod
             book.log_weight += 0.2 * torch.randn_like(book.log_weight)
             book.fine += 0.03 * torch.randn_like(book.fine)
     codebook.project()
-    previews = preview.fit(net, codebook.quantise, x, torch.tensor([60.0]))
-    export.export(net, codebook, previews, path, {})
+    export.export(net, codebook, path, {})
     return net, codebook, Model(path)
 
 
@@ -50,9 +49,13 @@ def test_fixed_point_follows_the_float_network(shape, quality, photo, tmp_path, 
     streams, bits = model.network.encode(photo, quality, 10, model.betas)
     fixed = model.network.decode(streams, *photo.shape[:2], quality, 10)
     with torch.no_grad():
-        x = torch.from_numpy(photo).permute(2, 0, 1)[None].float()
-        y, float_bits = net(x, torch.tensor([float(quality)]), codebook.quantise)
+        x, decoded = torch.from_numpy(photo).permute(2, 0, 1)[None].float(), []
+        y, float_bits = net(x, torch.tensor([float(quality)]), codebook.quantise, decoded)
+        small = net.reduced(decoded).clamp(0, 255).round()[0].permute(1, 2, 0).numpy()
     floating = y.clamp(0, 255).round()[0].permute(1, 2, 0).numpy()
+    means = photo.reshape(24, 8, 32, 8, 3).mean((1, 3))
+    reduced = model.network.decode(streams, *photo.shape[:2], quality, 10, scale=8)
+    assert abs(psnr(means, reduced) - psnr(means, small)) < 0.1
     assert abs(psnr(photo, fixed) - psnr(photo, floating)) < 0.05
     assert abs(sum(bits) / float(float_bits.sum()) - 1) < 0.02
     coded = sum(len(t) for s in streams for t in s) - 10 * len(streams)
@@ -112,9 +115,11 @@ def test_analysis_and_synthesis_start_as_inverses(photo):
     net = Network()
     x = torch.from_numpy(photo).permute(2, 0, 1)[None].float()
     initialise(net, x)
+    decoded: list[torch.Tensor] = []
     with torch.no_grad():
-        y, _ = net(x, torch.tensor([50.0]), lambda residual, sigma, index: (residual, residual.new_zeros(len(residual))))
-    assert psnr(photo, y[0].permute(1, 2, 0).numpy()) > 38
+        y, _ = net(x, torch.tensor([50.0]), lambda residual, sigma, index: (residual, residual.new_zeros(len(residual))), decoded)
+        assert psnr(photo, y[0].permute(1, 2, 0).numpy()) > 38
+        assert psnr(torch.nn.functional.avg_pool2d(x, 8).numpy(), net.reduced(decoded).numpy()) > 45
 
 
 def test_a_model_can_be_trained_on(photo, tmp_path):
@@ -122,7 +127,7 @@ def test_a_model_can_be_trained_on(photo, tmp_path):
     net, codebook, model = build(SMALL, photo, tmp_path / "model.safetensors")
     again, books = Network(SMALL), Codebook(SMALL)
     export.restore(again, books, model.tensors)
-    export.export(again, books, [], tmp_path / "again.safetensors", {})
+    export.export(again, books, tmp_path / "again.safetensors", {})
     same = Model(tmp_path / "again.safetensors")
     for name, tensor in same.tensors.items():
         tensor = model.tensors[name]

@@ -16,7 +16,7 @@ from aecodec.model import Model, shipped
 from aecodec.train import checkpoint
 from aecodec.train.codebook import Codebook
 from aecodec.train.data import Crops, is_validation, load, split
-from aecodec.train.distortion import distortion, structural
+from aecodec.train.distortion import distortion, preview_error, structural
 from aecodec.train.export import restore
 from aecodec.train.grow import grow
 from aecodec.train.loop import CHECKPOINT, GAIN_EVERY, Run, Settings, losses
@@ -91,7 +91,7 @@ def test_both_phases_learn(pictures, tmp_path):
     assert scalar < first
     run.enter_codebook_phase()
     fitted = run.validate()["validation_loss"]
-    for _ in range(60):
+    for _ in range(120):
         run.train_step()
     assert run.validate()["validation_loss"] < fitted
     assert len(run.codebook.perplexity()) == 2 and all(1 <= p <= 256 for p in run.codebook.perplexity())
@@ -225,6 +225,28 @@ def test_a_grown_network_is_the_same_function(photo):
             torch.testing.assert_close(a, b)
     with pytest.raises(ValueError, match="grows"):
         grow(Network(TINY), Codebook(TINY), net, codebook, x)
+
+
+def test_a_grown_network_has_a_stage_for_the_preview(pictures, tmp_path):
+    """Its preview is exact, within 6 dB of the decoded picture's means, though no step of training has been made."""
+    settings = Settings(batch=4, crop=128, minutes=60, validation_pictures=3)
+    late = dataclasses.replace(TINY, stages=(StageShape(1, 16, 5, 1, 4), StageShape(0, 16, 4, 1, 0)))  # codes means at 1/8
+    small = Run(pictures, tmp_path, settings, late)
+    small.start()
+    shape = dataclasses.replace(late, stages=(StageShape(1, 16, 5, 0, 0), *late.stages))
+    net, codebook = Network(shape), Codebook(shape)
+    grow(net, codebook, small.net, small.codebook, small.crops.sample(24, 5))
+    x, quality = small.crops.sample(8, 6), torch.full((8,), 60.0)
+    found = []
+    for n, c in ((small.net, small.codebook), (net, codebook)):
+        decoded: list[torch.Tensor] = []
+        with torch.no_grad():
+            y, _ = n(x, quality, c.quantise, decoded)
+        found.append([preview_error(x, p).mean().item() for p in (n.reduced(decoded), torch.nn.functional.avg_pool2d(y, 8))])
+    assert found[1][0] < 0.01 * found[0][0] and found[1][0] < 4 * found[1][1]
+    backwards = dataclasses.replace(TINY, stages=(*TINY.stages, TINY.stages[1]))
+    with pytest.raises(ValueError, match="grows"):
+        grow(Network(backwards), Codebook(backwards), small.net, small.codebook, x)
 
 
 def test_new_features_bring_back_what_was_lost(photo):

@@ -1,9 +1,9 @@
 """Refines the latents of a picture by gradient descent on what it will cost: for high efforts, and where torch is there.
 
-The encoder network gives latents that are good for pictures on average; a few steps down the gradient of bits/pixel + λ·MSE
-make them better for this one (Campos et al., CVPR workshops 2019; Yang, Bamler and Mandt, NeurIPS 2020). It runs on the
-float twin of the network. What it finds are corrections that the fixed-point encoder adds to its latents, so files decode as
-exactly as any other.
+The encoder network gives latents that are good for pictures on average; a few steps down the gradient of bits/pixel + λ·MSE,
+the preview's included, make them better for this one (Campos et al., CVPR workshops 2019; Yang, Bamler and Mandt, NeurIPS
+2020). It runs on the float twin of the network. What it finds are corrections that the fixed-point encoder adds to its latents,
+so files decode as exactly as any other.
 """
 
 import functools
@@ -17,6 +17,7 @@ from torch import Tensor
 from .model import Model
 from .quality import quality_to_lambda
 from .train.codebook import Codebook
+from .train.distortion import PREVIEW_WEIGHT, preview_error
 from .train.environment import keep_memory
 from .train.export import FEATURE_BITS, restore
 from .train.loop import bfloat16_is_fast
@@ -81,8 +82,10 @@ def descend(net: Network, codebook: Codebook, x: Tensor, inside: tuple[int, int]
     descent = torch.optim.SGD(moves, RATE, momentum=MOMENTUM)
     for step in range(steps + 1):
         more = [m / gain for m, gain in zip(moves, gains, strict=True)]
-        y, bits = net.synthesise(features, q, codebook.quantise, corrections=more)
-        cost = bits.sum() + lam * F.mse_loss(y[:, :, :h, :w], x[:, :, :h, :w]) * (h * w)  # in bits
+        decoded: list[Tensor] = []
+        y, bits = net.synthesise(features, q, codebook.quantise, decoded, more)
+        error = F.mse_loss(y[:, :, :h, :w], x[:, :, :h, :w]) + PREVIEW_WEIGHT * preview_error(x, net.reduced(decoded))
+        cost = bits.sum() + lam * error * (h * w)  # in bits
         if cost.item() < least:
             least, best = cost.item(), [m.detach().clone() for m in moves]
         if step == steps:

@@ -3,9 +3,12 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from .transform import BLOCK
+
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM: Wang, Simoncelli and Bovik, Asilomar 2003
 CONTRAST_CONSTANT = (0.03 * 255) ** 2
 WINDOW = 8  # pixels on a side, at every scale
+PREVIEW_WEIGHT = 1.25  # of the preview's MSE; with 1 an error of a block's mean costs as much as if it were in the decoded picture
 TYPICAL_MSE = 1700.0  # an MSE that costs as much as a structural distortion of 1: their ratio on validation pictures, 900 to 2300
 
 
@@ -40,3 +43,8 @@ def distortion(x: Tensor, y: Tensor, structure: float) -> Tensor:
     """-> (B,), on the scale of the mean squared error; structure: the share of the structural distortion, 0 to 1."""
     mse = mean_squared_error(x, y)
     return mse if structure == 0 else (1 - structure) * mse + structure * TYPICAL_MSE * structural(x, y)
+
+
+def preview_error(x: Tensor, preview: Tensor) -> Tensor:
+    """x: (B, C, H, W); preview: of its blocks' means (B, C, H / BLOCK, W / BLOCK), 0..255 -> the MSE (B,)."""
+    return mean_squared_error(F.avg_pool2d(x, BLOCK), preview)

@@ -23,7 +23,7 @@ from ..quality import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from . import checkpoint, lloyd, provenance
 from .codebook import Codebook
 from .data import Crops, Member, load, split
-from .distortion import distortion, mean_squared_error, structural
+from .distortion import PREVIEW_WEIGHT, distortion, preview_error, structural
 from .export import export, restore
 from .grow import grow
 from .network import Network, Quantise, Shape, compute_in, initialise, quality_features
@@ -66,7 +66,7 @@ class Settings:
     average: float = 0.998  # decay of the moving average of the weights
     clip: float = 8.0  # norm of the gradient; most are 4 to 10
     structure: float = 0.25  # share of the structural distortion in the loss
-    preview: float = 1.0  # what the preview's MSE counts; 1: an error of a block's mean counts as if only the preview had it
+    preview: float = PREVIEW_WEIGHT
     trained: bool = False  # what the run starts from: RATE_SHARES hold
     validation_pictures: int = 16
     checkpoint_minutes: float = 3.0
@@ -90,11 +90,6 @@ def psnr(mse: Tensor) -> Tensor:
     return 10 * torch.log10(255**2 / mse.clamp_min(1e-3))
 
 
-def preview_error(net: Network, decoded: list[Tensor], x: Tensor) -> Tensor:
-    """-> the MSE of the preview, against the means of x (B, 3, H, W), (B,); decoded: the features after every stage."""
-    return mean_squared_error(F.avg_pool2d(x, BLOCK), net.reduced(decoded))
-
-
 def rate_share(name: str) -> float:
     """Of a parameter, by its full name."""
     return next((RATE_SHARES[part] for part in name.split(".") if part in RATE_SHARES), 1.0)
@@ -115,8 +110,8 @@ def validate(net: Network, quantise: Quantise, paths: list[Member]) -> dict:
             y, bits = net(x, q, quantise, decoded)
             y = y.clamp(0, 255).round()
             loss, bpp, mse = losses(x, y, bits, q, structure=0)
-            preview = preview_error(net, decoded, x), mean_squared_error(F.avg_pool2d(x, BLOCK), F.avg_pool2d(y, BLOCK))
-            rows.append([loss, bpp, psnr(mse), -10 * math.log10(structural(x, y)), *map(psnr, preview)])
+            small = [preview_error(x, p) for p in (net.reduced(decoded), F.avg_pool2d(y, BLOCK))]
+            rows.append([loss, bpp, psnr(mse), -10 * math.log10(structural(x, y)), *map(psnr, small)])
     mean = torch.tensor(rows).reshape(len(paths), len(VALIDATION_QUALITIES), 6).mean(0)
     return {
         "validation_loss": round(mean[:, 0].mean().item(), 4),
@@ -230,7 +225,11 @@ class Run:
         decoded: list[Tensor] = []
         y, bits = self.net(x, quality, quantise_scalar if self.phase == "scalar" else self.codebook.quantise, decoded)
         loss, bpp, d = losses(x, y, bits, quality, self.settings.structure)
-        return loss + self.settings.preview * quality_to_lambda(quality) ** 0.5 * preview_error(self.net, decoded, x), bpp, d
+        return (
+            loss + self.settings.preview * quality_to_lambda(quality) ** 0.5 * preview_error(x, self.net.reduced(decoded)),
+            bpp,
+            d,
+        )
 
     def train_step(self) -> tuple[float, float, float]:
         """One step on one batch; -> loss, bits per pixel, distortion in dB as a PSNR."""
