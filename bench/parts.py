@@ -19,7 +19,7 @@ from aecodec.picture import reduce
 from aecodec.search import psnr
 from aecodec.train.data import load, split
 
-QUALITIES, SCALE, EVERY = (30, 60, 90), 8, 6  # of the validation photographs, every so many
+QUALITIES, SCALE, EVERY = (10, 30, 60, 90), 8, 6  # of the validation photographs, every so many
 SIDE, ROWS, COLUMNS, TILE = 384, 9, 8, (384, 448, 3)
 REGION = (1700, 1500, 256, 256)
 

@@ -105,7 +105,7 @@ class Decoder:
         """-> uint8, or for 16 bits uint16, (h, w, 3), (h, w), or with alpha (h, w, 4), (h, w, 2).
 
         scale: 1, 2, 4 or 8: the picture reduced to (⌈height/scale⌉, ⌈width/scale⌉); 2 and 4 are means of the full picture's
-        pixels, 8 is a thumbnail from the coarse codes alone. region: (x, y, width, height) in pixels of the full picture; what
+        pixels, 8 is nearly as exact, from the coarse codes alone. region: (x, y, width, height) in pixels of the full picture; what
         it reduces to is the crop of the reduced picture that holds it. Exactly the pixels that a crop of the whole would have,
         but only the tiles that they depend on are read. With 16 bits the network's values are rounded less, 0..65535; pixels
         of 8 bits are not exactly those. Raises PictureError on a scale, a region or a number of bits that there is not,
