@@ -17,11 +17,11 @@ import numpy as np
 from tqdm import tqdm
 
 from aecodec.bench.summary import Curve, bd_rate
-from aecodec.codec import encode
 from aecodec.decoder import decode
+from aecodec.encoder import encode
+from aecodec.options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN
 from aecodec.picture import Picture
-from aecodec.quality import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN
-from aecodec.search import psnr
+from aecodec.target import psnr
 from aecodec.train.data import load, split
 from aecodec.train.data import pictures as pictures_of
 

@@ -15,10 +15,10 @@ import torch
 
 from aecodec.bench.measure import psnr
 from aecodec.model import shipped
-from aecodec.train.codebook import Codebook
+from aecodec.network.codebook import Codebook
+from aecodec.network.fixed_point import restore
+from aecodec.network.network import Network, Shape
 from aecodec.train.data import load, split
-from aecodec.train.export import restore
-from aecodec.train.network import Network, Shape
 
 QUALITIES = (5, 20, 35, 50, 65, 80, 95)
 PICTURES = 12

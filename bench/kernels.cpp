@@ -6,8 +6,8 @@
 #include <cstdio>
 #include <random>
 
-#include "../csrc/kernels.h"
-#include "../csrc/rans.h"
+#include "kernels/kernels.h"
+#include "entropy/rans.h"
 
 namespace {
 

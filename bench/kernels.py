@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-FLAGS = ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi"]
+FLAGS = [f"-I{ROOT / 'csrc'}", "-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi"]
 AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mprefer-vector-width=512"]
 SETS = {"scalar": [], "avx2": ["-mavx2"], "avx512": AVX512}
 
@@ -20,8 +20,8 @@ def main() -> None:
         objects = []
         for name, flags in SETS.items():
             objects.append(Path(folder) / f"{name}.o")
-            subprocess.run(["g++", *FLAGS, *flags, "-c", ROOT / "csrc" / f"kernels_{name}.cpp", "-o", objects[-1]], check=True)
-        sources = [ROOT / "bench" / "kernels.cpp", ROOT / "csrc" / "kernels.cpp"]
+            subprocess.run(["g++", *FLAGS, *flags, "-c", ROOT / "csrc" / "kernels" / f"{name}.cpp", "-o", objects[-1]], check=True)
+        sources = [ROOT / "bench" / "kernels.cpp", ROOT / "csrc" / "kernels" / "dispatch.cpp"]
         program = Path(folder) / "kernels"
         subprocess.run(["g++", *FLAGS, "-DAEC_HAVE_AVX2", "-DAEC_HAVE_AVX512", *sources, *objects, "-o", program], check=True)
         text = subprocess.run([program], check=True, capture_output=True, text=True).stdout

@@ -16,7 +16,7 @@ import numpy as np
 
 import aecodec
 from aecodec.picture import reduce
-from aecodec.search import psnr
+from aecodec.target import psnr
 from aecodec.train.data import load, split
 
 QUALITIES, SCALE, EVERY = (10, 30, 60, 90), 8, 6  # of the validation photographs, every so many

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from aecodec import _core, codec
+from aecodec import _core, encoder
 from aecodec.bench.codecs import CODECS, Codec
 from aecodec.decoder import decode
 from aecodec.model import shipped
+from aecodec.network.codebook import Codebook
+from aecodec.network.fixed_point import restore
+from aecodec.network.network import Network, Shape
 from aecodec.picture import Picture
-from aecodec.train.codebook import Codebook
-from aecodec.train.export import restore
-from aecodec.train.network import Network, Shape
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -33,7 +33,7 @@ def ours(threads: int) -> Codec:
     return Codec(
         f"aecodec, {threads} thread{'s' * (threads > 1)}",
         (QUALITY,),
-        lambda pixels, quality: codec.encode(Picture(pixels), quality, threads).data,
+        lambda pixels, quality: encoder.encode(Picture(pixels), quality, threads).data,
         lambda data: decode(data, threads).pixels,
     )
 

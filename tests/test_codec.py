@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import aecodec
-from aecodec import _core, codec, container
+from aecodec import _core, container, encoder
 from aecodec.decoder import decode
 from aecodec.model import shipped
 from aecodec.picture import Picture
@@ -96,12 +96,12 @@ def test_tiles_leave_no_trace(photo):
 
 def test_large_pictures_have_small_tiles():
     for (height, width), side in (((2000, 2000), 1024), ((2100, 2000), 512)):
-        assert 2 ** codec.header_for(height, width, 50, False, shipped()).tile_log2 == side
+        assert 2 ** encoder.header_for(height, width, 50, False, shipped()).tile_log2 == side
 
 
 @pytest.mark.parametrize("quality", [1, 30, 50, 90])
 def test_the_prior_predicts_the_files_size(quality):
-    encoding = codec.encode(Picture.load(PHOTO), quality)
+    encoding = encoder.encode(Picture.load(PHOTO), quality)
     predicted, size = sum(encoding.predicted_bits) / 8, len(encoding.data)
     assert abs(size - predicted) < 80 + 0.002 * predicted  # header, checksums, rANS states
     if predicted > 7500:
@@ -110,7 +110,7 @@ def test_the_prior_predicts_the_files_size(quality):
 
 def test_overhead_is_small():
     """What is not coded latents takes at most 48 bytes of a 768 x 512 picture."""
-    data = codec.encode(Picture.load(PHOTO), 60).data
+    data = encoder.encode(Picture.load(PHOTO), 60).data
     streams = parse(data).streams
     assert len(data) - sum(len(t) for s in streams for t in s) <= 48
 
@@ -186,7 +186,7 @@ class TestPillow:
         exif = Image.Exif()
         exif[0x0112], exif[0x010F] = 6, "A camera"
         Image.fromarray(photo).save(out, "PNG", exif=exif, icc_profile=b"not really a profile")
-        picture = decode(codec.encode(Picture.load(out), 50).data)
+        picture = decode(encoder.encode(Picture.load(out), 50).data)
         assert picture.pixels.shape == (256, 192, 3)
         back = picture.to_pillow()
         assert back.getexif().get(0x0112) is None and back.getexif()[0x010F] == "A camera"

@@ -7,7 +7,7 @@ import aecodec
 from aecodec import effort
 from aecodec.effort import LEVELS
 from aecodec.model import shipped
-from aecodec.quality import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, quality_to_lambda
+from aecodec.options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, quality_to_lambda
 
 
 def cost(photo: np.ndarray, data: bytes, quality: int) -> float:
@@ -28,7 +28,7 @@ def test_more_effort_is_better(photo, quality):
 
 def test_descent_lowers_the_cost_of_large_pictures_too(photo, monkeypatch):
     """In windows that are smaller than the picture, with a picture that is no multiple of 64."""
-    from aecodec import refine
+    from aecodec.network import refine
 
     picture, model = photo[:183, :250].copy(), shipped()
     monkeypatch.setattr(refine, "WINDOW", 128)

@@ -8,7 +8,7 @@ import pytest
 
 import aecodec
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = Path(__file__).parent / "conformance"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
 
 

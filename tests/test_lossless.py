@@ -10,10 +10,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 import aecodec
-from aecodec import Decoder, codec, container, lossless
+from aecodec import Decoder, container, encoder, lossless
+from aecodec.options import quality_to_lambda
 from aecodec.picture import Picture
-from aecodec.quality import quality_to_lambda
-from aecodec.search import for_psnr, for_size
+from aecodec.target import for_psnr, for_size
 from conftest import psnr
 
 
@@ -31,7 +31,7 @@ def screen() -> np.ndarray:
 def test_a_drawing_is_exact_and_smaller(screen):
     data = aecodec.compress(screen, 60)
     np.testing.assert_array_equal(aecodec.decompress(data), screen)
-    lossy = codec.encode(Picture(screen), 60, codewords=True).data
+    lossy = encoder.encode(Picture(screen), 60, codewords=True).data
     jpeg = io.BytesIO()
     Image.fromarray(screen).save(jpeg, "JPEG", quality=60)
     assert len(data) < len(lossy) and len(data) < len(jpeg.getvalue())
@@ -56,7 +56,7 @@ def page(screen, photo) -> np.ndarray:
 def test_exact_pixels_may_be_larger_where_errors_cost_more(page):
     def coded(quality: int) -> tuple[bytes, float]:
         """The file with codewords, and what its bits and errors cost, in bits."""
-        data = codec.encode(Picture(page), quality, codewords=True).data
+        data = encoder.encode(Picture(page), quality, codewords=True).data
         error = np.square(page.astype(float) - aecodec.decompress(data)).sum() / 3
         return data, 8 * len(data) + quality_to_lambda(quality) * error
 
@@ -161,7 +161,7 @@ def test_targets_and_info(screen, tmp_path):
 
 def test_targets_take_whichever_fits(page):
     picture = Picture(page)
-    exact = codec.encode_exactly(picture)
+    exact = encoder.encode_exactly(picture)
     assert for_size(picture, len(exact.data)).encoding == exact
     found = for_size(picture, len(exact.data) - 1)
     assert not found.encoding.lossless and 0.9 * len(exact.data) < len(found.encoding.data) < len(exact.data)

@@ -9,9 +9,9 @@ import torch
 import aecodec
 from aecodec import _core
 from aecodec.model import SHIPPED, Model, shipped
-from aecodec.train import export
-from aecodec.train.codebook import Codebook
-from aecodec.train.network import Network, Shape, StageShape, initialise
+from aecodec.network import fixed_point
+from aecodec.network.codebook import Codebook
+from aecodec.network.network import Network, Shape, StageShape, initialise
 from conftest import psnr
 
 SMALL = Shape(
@@ -38,7 +38,7 @@ def build(shape: Shape, photo: np.ndarray, path) -> tuple[Network, Codebook, Mod
             book.log_weight += 0.2 * torch.randn_like(book.log_weight)
             book.fine += 0.03 * torch.randn_like(book.fine)
     codebook.project()
-    export.export(net, codebook, path, {})
+    fixed_point.export(net, codebook, path, {})
     return net, codebook, Model(path)
 
 
@@ -70,7 +70,7 @@ def test_no_sum_can_overflow():
             continue
         base = name.removesuffix(".weight")
         bias, shift = tensors[f"{base}.bias"].astype(np.int64), tensors[f"{base}.shift"].astype(np.int64)
-        total = np.abs(weight.astype(np.int64)).reshape(len(weight), -1).sum(1) * export.CONV_INPUT_MAX
+        total = np.abs(weight.astype(np.int64)).reshape(len(weight), -1).sum(1) * fixed_point.CONV_INPUT_MAX
         assert (total + np.abs(bias) + (1 << (shift - 1)) < 2**31).all()
         checked += len(weight)
     assert checked > 10000
@@ -126,8 +126,8 @@ def test_a_model_can_be_trained_on(photo, tmp_path):
     """Restoring a model's weights and exporting them again gives a model that works the same."""
     net, codebook, model = build(SMALL, photo, tmp_path / "model.safetensors")
     again, books = Network(SMALL), Codebook(SMALL)
-    export.restore(again, books, model.tensors)
-    export.export(again, books, tmp_path / "again.safetensors", {})
+    fixed_point.restore(again, books, model.tensors)
+    fixed_point.export(again, books, tmp_path / "again.safetensors", {})
     same = Model(tmp_path / "again.safetensors")
     for name, tensor in same.tensors.items():
         tensor = model.tensors[name]

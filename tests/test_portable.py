@@ -1,4 +1,4 @@
-"""The runtime built without Python, unoptimised and optimised and with sanitizers: the quick part of tests/portable/run.py."""
+"""The runtime built without Python, unoptimised and optimised and with sanitizers: the quick part of tools/portable/run.py."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
 def test_every_build_decodes_to_the_same_pixels():
-    script = Path(__file__).parent / "portable" / "run.py"
+    script = Path(__file__).parent.parent / "tools" / "portable" / "run.py"
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "WRONG" not in done.stdout and done.stdout.count("same") >= 6

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from aecodec import _core
-from aecodec.train import codebook as cb
-from aecodec.train.lattice import UNIT_CELL, voronoi_code
+from aecodec.network import codebook as cb
+from aecodec.network.lattice import UNIT_CELL, voronoi_code
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from PIL import Image
 from pytorch_msssim import ms_ssim
 
 from aecodec.model import Model, shipped
+from aecodec.network.codebook import Codebook
+from aecodec.network.fixed_point import restore
+from aecodec.network.loss import distortion, preview_error, structural
+from aecodec.network.network import Network, Shape, StageShape, compute_in, quality_features
 from aecodec.train import checkpoint
-from aecodec.train.codebook import Codebook
 from aecodec.train.data import Crops, is_validation, load, split
-from aecodec.train.distortion import distortion, preview_error, structural
-from aecodec.train.export import restore
 from aecodec.train.grow import grow
 from aecodec.train.loop import CHECKPOINT, GAIN_EVERY, Run, Settings, losses
-from aecodec.train.network import Network, Shape, StageShape, compute_in, quality_features
 from aecodec.train.pack import pack
 from aecodec.train.synthetic import synthetic
 

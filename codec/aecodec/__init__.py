@@ -7,15 +7,15 @@ pixels = aecodec.decompress(data)             # -> a NumPy array
 from typing import TYPE_CHECKING, Any
 
 from .errors import AecodecError, FileError, PictureError
-from .quality import EFFORT_DEFAULT, QUALITY_DEFAULT
+from .options import EFFORT_DEFAULT, QUALITY_DEFAULT
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-    from .codes import Tokens
     from .decoder import Decoder
     from .files import compress_file, decompress_file
+    from .tokenizer import Tokens
 
 __version__ = "0.1.0"
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
     "info",
     "tokens",
 ]
-LAZY = {"compress_file": "files", "decompress_file": "files", "Decoder": "decoder", "Tokens": "codes"}
+LAZY = {"compress_file": "files", "decompress_file": "files", "Decoder": "decoder", "Tokens": "tokenizer"}
 
 
 def compress(
@@ -46,10 +46,10 @@ def compress(
 
     Raises PictureError where the picture, the quality or the effort is not of this kind.
     """
-    from . import codec
+    from . import encoder
     from .picture import Picture
 
-    return codec.encode(Picture.of(image), quality, threads, effort=effort).data
+    return encoder.encode(Picture.of(image), quality, threads, effort=effort).data
 
 
 def decompress(data: bytes, *, threads: int = 0) -> "np.ndarray":
@@ -74,14 +74,14 @@ def tokens(image: "np.ndarray | Image | bytes", quality: int = QUALITY_DEFAULT) 
 
     Raises PictureError, also where the file is lossless and has none; FileError where the bytes are damaged.
     """
-    from .codes import tokens
+    from .tokenizer import tokens
 
     return tokens(image, quality)
 
 
 def from_tokens(tokens: "Tokens") -> "np.ndarray":
     """The picture that tokens stand for, as `decompress` gives it. Raises PictureError where they are impossible."""
-    from .codes import from_tokens
+    from .tokenizer import from_tokens
 
     return from_tokens(tokens)
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from crc32c import crc32c
 
 from .errors import FileError
-from .quality import QUALITY_MAX, QUALITY_MIN
+from .options import QUALITY_MAX, QUALITY_MIN
 
 MAGIC = b"\x89AEC\r\n\x1a\n"  # as PNG's: a high bit, both line ends and a DOS end-of-file, to catch text-mode damage
 VERSION = 1

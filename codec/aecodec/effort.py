@@ -12,8 +12,8 @@ import numpy as np
 from .container import Header
 from .errors import PictureError
 from .model import Model
+from .options import EFFORT_MAX, EFFORT_MIN, quality_to_lambda
 from .picture import mean_squared_error
-from .quality import EFFORT_MAX, EFFORT_MIN, quality_to_lambda
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,6 @@ def refined(model: Model, pixels: np.ndarray, quality: int, steps: int) -> list[
     """Corrections of the latents; none where torch is missing, or no step is wanted."""
     if not steps or find_spec("torch") is None:
         return []
-    from .refine import corrections
+    from .network.refine import corrections
 
     return corrections(model, pixels, quality, steps)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from . import codec
+from . import encoder
 from .decoder import decode
 from .errors import PictureError
+from .options import EFFORT_DEFAULT, QUALITY_DEFAULT
 from .picture import Picture
-from .quality import EFFORT_DEFAULT, QUALITY_DEFAULT
 
 SUFFIX = ".aec"
 
@@ -40,7 +40,7 @@ def compress_file(
 
     Raises PictureError where the source is no picture, OSError where a file cannot be read or written.
     """
-    encoding = codec.encode(Picture.load(Path(source)), quality, threads, effort=effort)
+    encoding = encoder.encode(Picture.load(Path(source)), quality, threads, effort=effort)
     with replacing(Path(target)) as out:
         out.write(encoding.data)
     return len(encoding.data)

@@ -22,7 +22,7 @@ def widened(tensor: np.ndarray) -> np.ndarray:
 class Model:
     """A trained network, ready to encode and decode.
 
-    `shape` and `tensors` are what aecodec/train/export.py wrote; `network` runs them; `identity` is the number that files
+    `shape` and `tensors` are what aecodec/network/fixed_point.py wrote; `network` runs them; `identity` is the number that files
     carry to say which model decodes them; `betas` are the prices of a bit, in squared steps, a stage, that its search was
     trained for.
     """

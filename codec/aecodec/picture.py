@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from . import deep
+from . import sixteen_bit
 from .container import MAX_PIXELS
 from .errors import FileError, PictureError
 
@@ -127,7 +127,7 @@ class Picture:
     def save(self, file: Path | BinaryIO, format: str) -> None:
         """Writes a picture file with its metadata. Raises PictureError where the format has no place for the picture."""
         if self.pixels.dtype == np.uint16:
-            deep.save(self.to_array(), self.metadata, file, format)
+            sixteen_bit.save(self.to_array(), self.metadata, file, format)
             return
         image = self.to_pillow()
         options = {k: image.info[k] for k in ("icc_profile", "exif", "xmp") if k in image.info}

@@ -10,13 +10,13 @@ from typing import IO
 
 from PIL import Image, ImageFile
 
-from . import codec
+from . import encoder
 from .container import MAGIC
 from .decoder import SCALES, Decoder
 from .errors import AecodecError
 from .files import SUFFIX
+from .options import EFFORT_DEFAULT, QUALITY_DEFAULT
 from .picture import Picture
-from .quality import EFFORT_DEFAULT, QUALITY_DEFAULT
 
 FORMAT = "AEC"
 MIME = "image/x-aec"
@@ -79,7 +79,7 @@ def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     picture = replace(picture, metadata=metadata)
     quality, effort = options.get("quality", QUALITY_DEFAULT), options.get("effort", EFFORT_DEFAULT)
     try:
-        file.write(codec.encode(picture, quality, effort=effort).data)
+        file.write(encoder.encode(picture, quality, effort=effort).data)
     except AecodecError as error:
         raise ValueError(str(error)) from error
 

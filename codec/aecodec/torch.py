@@ -5,7 +5,7 @@ import torch
 from . import compress as compress_array
 from .decoder import Decoder, Region
 from .errors import PictureError
-from .quality import QUALITY_DEFAULT
+from .options import QUALITY_DEFAULT
 
 
 def compress(image: torch.Tensor, quality: int = QUALITY_DEFAULT, *, threads: int = 0) -> bytes:

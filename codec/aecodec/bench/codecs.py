@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..codec import encode
 from ..decoder import decode
+from ..encoder import encode
+from ..options import EFFORT_DEFAULT
 from ..picture import Picture
-from ..quality import EFFORT_DEFAULT
 
 
 @dataclass(frozen=True)

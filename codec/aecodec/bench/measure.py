@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import search
+from .. import target
 from ..picture import Picture
 from .codecs import CODECS
 
@@ -30,7 +30,7 @@ class Row:
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     """Of uint8 arrays of one shape; 100 where they are equal, so that means exist."""
-    return min(100.0, search.psnr(a, b))
+    return min(100.0, target.psnr(a, b))
 
 
 def ms_ssim(a: np.ndarray, b: np.ndarray) -> float | None:

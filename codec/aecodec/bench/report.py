@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ..picture import Picture
-from ..search import bisect
+from ..target import bisect
 from .codecs import CODECS
 from .measure import Row, psnr
 from .plot import METRICS, SCALES

@@ -6,8 +6,8 @@ import click
 
 from .. import __version__
 from ..errors import AecodecError
-from . import compress, decompress, look, research
-from .jobs import one_line
+from . import compress, decompress, inspect, lab
+from .batch import one_line
 
 
 class Commands(click.Group):
@@ -37,10 +37,10 @@ def main() -> None:
 for command in (
     compress.compress,
     decompress.decompress,
-    look.info,
-    look.verify,
-    look.compare,
-    research.train,
-    research.bench,
+    inspect.info,
+    inspect.verify,
+    inspect.compare,
+    lab.train,
+    lab.bench,
 ):
     main.add_command(command)

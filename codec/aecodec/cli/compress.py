@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from ..quality import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
-from . import jobs
-from .jobs import STREAM, Batch, Job, Outcome, Shared
+from ..options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
+from . import batch
+from .batch import STREAM, Batch, Job, Outcome, Shared
 
 UNITS = {"": 1, "k": 1000, "ki": 1024, "m": 10**6, "mi": 1024**2}
 
@@ -42,7 +42,7 @@ class Size(click.ParamType):
 @click.option("--target-psnr", type=click.FloatRange(min=0, min_open=True), help="The smallest file with this PSNR in dB.")
 @click.option("--strip", is_flag=True, help="Drop ICC profile, EXIF and XMP.")
 @click.option("--first-frame", is_flag=True, help="Of animations, take the first picture.")
-@jobs.options
+@batch.options
 def compress(
     inputs: tuple[Path, ...],
     quality: int | None,
@@ -61,12 +61,12 @@ def compress(
     """
     if sum(v is not None for v in (quality, target_size, target_bpp, target_psnr)) > 1:
         raise click.UsageError("only one of --quality, --target-size, --target-bpp and --target-psnr can be met")
-    from .. import codec, search
+    from .. import encoder, target
     from ..files import SUFFIX
     from ..picture import Picture
 
-    planned, single = jobs.plan(inputs, shared, is_picture, SUFFIX, lambda p: p.suffix == SUFFIX)
-    workers, threads = jobs.threads_of(len(planned), shared)
+    planned, single = batch.plan(inputs, shared, is_picture, SUFFIX, lambda p: p.suffix == SUFFIX)
+    workers, threads = batch.threads_of(len(planned), shared)
     searched = target_size is not None or target_bpp is not None or target_psnr is not None
 
     def work(job: Job) -> Outcome:
@@ -80,15 +80,15 @@ def compress(
         if strip:
             picture = replace(picture, metadata={})
         if target_psnr is not None:
-            found = search.for_psnr(picture, target_psnr, threads, effort)
+            found = target.for_psnr(picture, target_psnr, threads, effort)
         elif target_size is not None or target_bpp is not None:
             size = target_size if target_size is not None else target_bpp * width * height / 8
-            found = search.for_size(picture, size, threads, effort)
+            found = target.for_size(picture, size, threads, effort)
         else:
             chosen = QUALITY_DEFAULT if quality is None else quality
-            found = search.Found(codec.encode(picture, chosen, threads, effort=effort), chosen)
+            found = target.Found(encoder.encode(picture, chosen, threads, effort=effort), chosen)
         result = found.encoding.data
-        with jobs.writing(job.target) as out:
+        with batch.writing(job.target) as out:
             out.write(result)
         names, sizes = (str(job.source), str(job.target)), (before, len(result), width, height)
         exact = found.encoding.lossless
@@ -102,7 +102,7 @@ def compress(
             click.echo(line)
         return outcome
 
-    jobs.run(Batch(planned, single, workers, shared), work)
+    batch.run(Batch(planned, single, workers, shared), work)
 
 
 def is_picture(path: Path) -> bool:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from . import jobs
-from .jobs import STREAM, Batch, Job, Outcome, Shared
+from . import batch
+from .batch import STREAM, Batch, Job, Outcome, Shared
 
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP", "tiff": "TIFF", "ppm": "PPM"}  # ours, and Pillow's names
 SUFFIXES = {"jpeg": ".jpg"}
@@ -31,7 +31,7 @@ class Rectangle(click.ParamType):
 @click.option("--bits", type=click.Choice(["8", "16"]), default="8", help="Of a sample; 16 for PNG and TIFF.  [default: 8]")
 @click.option("--region", type=Rectangle(), help="Only these pixels of the full picture.")
 @click.option("--allow-partial", is_flag=True, help="Show what is left of damaged and truncated files.")
-@jobs.options
+@batch.options
 def decompress(
     inputs: tuple[Path, ...],
     kind: str | None,
@@ -50,8 +50,8 @@ def decompress(
     from ..files import SUFFIX, picture_format
 
     suffix = SUFFIXES.get(kind or "png", f".{kind or 'png'}")
-    planned, single = jobs.plan(inputs, shared, lambda p: p.suffix == SUFFIX, suffix, lambda p: p.suffix != SUFFIX)
-    workers, threads = jobs.threads_of(len(planned), shared)
+    planned, single = batch.plan(inputs, shared, lambda p: p.suffix == SUFFIX, suffix, lambda p: p.suffix != SUFFIX)
+    workers, threads = batch.threads_of(len(planned), shared)
 
     def work(job: Job) -> Outcome:
         format = FORMATS[kind or "png"] if kind or job.target == STREAM else picture_format(job.target)
@@ -60,11 +60,11 @@ def decompress(
             picture = decoder.picture(int(scale), region, int(bits))
             problems = list(decoder.problems)
         before = len(source.getvalue()) if isinstance(source, io.BytesIO) else source.stat().st_size
-        with jobs.writing(job.target) as out:
+        with batch.writing(job.target) as out:
             picture.save(out, format)
             after = out.seek(0, io.SEEK_END)
         height, width = picture.pixels.shape[:2]
         message = f"{job.source}: {'; '.join(problems)}; the rest is a guess" if problems else ""
         return Outcome(str(job.source), str(job.target), "done", before, after, width, height, message=message)
 
-    jobs.run(Batch(planned, single, workers, shared), work)
+    batch.run(Batch(planned, single, workers, shared), work)

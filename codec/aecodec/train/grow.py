@@ -2,7 +2,7 @@
 stage for the preview.
 
 What is new starts at zero, but for the new features: those are the DCT vectors that the trained network
-loses, each with a latent of its own; and for the new stage: see early.py.
+loses, each with a latent of its own; and for the new stage: see grow_preview.py.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..quality import QUALITY_MAX
-from . import early
-from .codebook import Codebook
-from .network import Network, set_steps
-from .transform import BLOCK, dct_basis
+from ..network.codebook import Codebook
+from ..network.network import Network, set_steps
+from ..network.transforms import BLOCK, dct_basis
+from ..options import QUALITY_MAX
+from . import grow_preview
 
 MOSTLY = 0.7  # of a vector's energy
 SPREAD = 1.0  # of a new feature, in units of a coefficient: what sharp text needs of an int16's range
@@ -117,4 +117,4 @@ def grow(net: Network, codebook: Codebook, small: Network, trained: Codebook, pi
         stage.prior[2].bias[2 * d + more :] = LOG_SIGMA
         set_steps(stage, torch.full((more,), SPREAD), first=d)
     if early_stage not in stages:
-        early.start(net, codebook, pictures)
+        grow_preview.start(net, codebook, pictures)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from .. import _core
-from .codebook import BETA, Codebook, StageCodebook
-from .network import GROUP, Network
+from ..network.codebook import BETA, Codebook, StageCodebook
+from ..network.network import GROUP, Network
 
 ITERATIONS = 12
 VECTORS = 16384  # of every group that are looked at

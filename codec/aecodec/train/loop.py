@@ -19,16 +19,17 @@ from torch import Tensor, nn
 
 from ..errors import AecodecError
 from ..model import Model
-from ..quality import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
+from ..network.codebook import Codebook
+from ..network.device import bfloat16_is_fast
+from ..network.fixed_point import export, restore
+from ..network.loss import PREVIEW_WEIGHT, distortion, preview_error, structural
+from ..network.network import Network, Quantise, Shape, compute_in, initialise, quality_features
+from ..network.transforms import BLOCK
+from ..options import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from . import checkpoint, lloyd, provenance
-from .codebook import Codebook
 from .data import Crops, Member, load, split
-from .distortion import PREVIEW_WEIGHT, distortion, preview_error, structural
-from .export import export, restore
 from .grow import grow
-from .network import Network, Quantise, Shape, compute_in, initialise, quality_features
 from .scalar import quantise_scalar, quantise_scalar_exact
-from .transform import BLOCK
 
 CHECKPOINT = "checkpoint.safetensors"
 INITIAL = 1 << 32  # seeds of the crops that statistics are taken from; those of the steps are their numbers
@@ -44,13 +45,6 @@ RATE_SHARES = dict.fromkeys(("stem", "down", "select", "inject", "up", "out", "p
 GAIN_EVERY, GAIN_DELTA, GAIN_RATE = 16, 0.05, 200.0  # steps; of the natural log; times the learning rate, of a relative slope
 GAIN_FEATURES = 4  # the polynomial ones of the quality
 VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
-
-
-def bfloat16_is_fast() -> bool:
-    """Whether the processor, or the GPU, multiplies bfloat16 faster than float32."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    return torch.cpu.get_capabilities().get("avx512_bf16", False)
 
 
 @dataclass(frozen=True)

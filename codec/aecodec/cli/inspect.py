@@ -1,0 +1,121 @@
+"""aecodec info, verify, compare: they look at files and change none."""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import click
+
+from ..errors import AecodecError, PictureError
+from .batch import one_line
+
+FILE = click.Path(path_type=Path)
+AMPLIFICATION = 8  # of differences, in the picture of them
+
+
+@click.command()
+@click.argument("source", metavar="FILE", type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(source: Path, as_json: bool) -> None:
+    """Say what is in an .aec file."""
+    from ..inspection import info
+
+    try:
+        facts = info(source.read_bytes())
+    except AecodecError as error:
+        raise type(error)(f"{source}: {error}") from error
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    colour = facts["colour"] + (" with alpha" if facts["alpha"] else "")
+    size = f"{facts['bytes']} bytes, {facts['bits_per_pixel']} bits per pixel"
+    click.echo(f"{source}: {facts['width']} x {facts['height']} {colour}, quality {facts['quality']}, {size}")
+    click.echo(f"format version {facts['version']}, model {facts['model']}, tiles of {1 << facts['tile_log2']} pixels")
+    for name, size in facts["metadata"].items():
+        click.echo(f"{name}: {size} bytes")
+    if facts["lossless"]:
+        click.echo(f"pixels without loss: {sum(c['bytes'] for c in facts['chunks'] if c['type'] == 'L')} bytes")
+    for stream in facts["streams"]:
+        tiles = stream["tiles"]
+        each = f"{len(tiles)} tile{'s' * (len(tiles) > 1)}" + (f" of {min(tiles)} to {max(tiles)} bytes" if len(tiles) > 1 else "")
+        click.echo(f"codes at {' and '.join(stream['scales'])}: {stream['bytes']} bytes in {each}")
+
+
+@click.command()
+@click.argument("files", metavar="FILE...", type=FILE, nargs=-1, required=True)
+@click.option("--quiet", is_flag=True, help="Say nothing of intact files.")
+def verify(files: tuple[Path, ...], quiet: bool) -> None:
+    """Check the structure and the checksums of .aec files."""
+    from ..decoder import Decoder
+
+    failed = False
+    for path in files:
+        try:
+            with Decoder(path, check=True):
+                pass
+            if not quiet:
+                click.echo(f"{path}: intact")
+        except (AecodecError, OSError) as error:
+            failed = True
+            text = one_line(error)
+            click.echo(f"aecodec: {text if str(path) in text else f'{path}: {text}'}", err=True)
+    sys.exit(1 if failed else 0)
+
+
+@click.command()
+@click.argument("first", metavar="A", type=FILE)
+@click.argument("second", metavar="B", type=FILE)
+@click.option("--difference", type=FILE, help=f"Write a picture of the differences, {AMPLIFICATION} times amplified around gray.")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing picture of the differences.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def compare(first: Path, second: Path, difference: Path | None, force: bool, as_json: bool) -> None:
+    """Compare two pictures, .aec files or others: PSNR and MS-SSIM, over colours without alpha."""
+    import numpy as np
+
+    from ..files import picture_format, replacing
+    from ..picture import Picture
+    from ..target import psnr
+
+    a, b = (rgb(p) for p in (first, second))
+    if a.shape != b.shape:
+        sizes = [f"{p.shape[1]} x {p.shape[0]}" for p in (a, b)]
+        raise PictureError(f"the pictures have different sizes: {sizes[0]} and {sizes[1]}")
+    if difference is not None:
+        if difference.exists() and not force:
+            raise AecodecError(f"{difference} exists already; -f replaces it")
+        format = picture_format(difference)
+        d = np.clip(128 + AMPLIFICATION * (a.astype(np.int16) - b), 0, 255).astype(np.uint8)
+        with replacing(difference) as out:
+            Picture(d).save(out, format)
+    db, similarity = psnr(a, b), ms_ssim(a, b)
+    if as_json:
+        click.echo(json.dumps({"psnr": None if math.isinf(db) else round(db, 4), "ms_ssim": similarity}))
+        return
+    click.echo("PSNR: " + ("the pictures are equal" if math.isinf(db) else f"{db:.2f} dB"))
+    click.echo("MS-SSIM: " + (similarity if isinstance(similarity, str) else f"{similarity:.5f}"))
+
+
+def rgb(path: Path):
+    """The colours of a picture or an .aec file, uint8 (H, W, 3)."""
+    from ..decoder import decode
+    from ..files import SUFFIX
+    from ..picture import Picture
+
+    try:
+        return (decode(path.read_bytes()) if path.suffix == SUFFIX else Picture.load(path)).rgb()
+    except AecodecError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def ms_ssim(a, b) -> float | str:
+    """Or why there is none."""
+    try:
+        from ..bench.measure import MS_SSIM_MIN_SIDE, ms_ssim
+    except ImportError:
+        return "needs torch and pytorch-msssim: pip install 'aecodec[bench]'"
+    try:
+        value = ms_ssim(a, b)
+    except ImportError:
+        return "needs torch and pytorch-msssim: pip install 'aecodec[bench]'"
+    return f"needs pictures of {MS_SSIM_MIN_SIDE} pixels a side" if value is None else round(value, 6)

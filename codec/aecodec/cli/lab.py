@@ -1,0 +1,63 @@
+"""aecodec train, bench: for those who work on codecs."""
+
+from pathlib import Path
+
+import click
+
+FILE = click.Path(path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--data", type=click.Path(exists=True, path_type=Path), required=True, help="Folder or zip file of pictures.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the run; made if missing.")
+@click.option("--resume", type=FOLDER, help="Go on with the run in this folder.")
+@click.option("--weights", type=FILE, help="Start from this model's weights; with --scalar-share 0, from its codebooks too.")
+@click.option("--export", type=FILE, help="Where to write the trained model.  [default: model.safetensors in the run's folder]")
+@click.option("--minutes", type=click.FloatRange(min=0), help="Of training in all, over every resume.  [default: 100]")
+@click.option(
+    "--scalar-share", type=click.FloatRange(0, 1), help="Share of the minutes before the codebook phase.  [default: 0.45]"
+)
+@click.option("--batch", type=click.IntRange(1), help="Crops a step.  [default: 4]")
+@click.option("--crop", type=click.IntRange(64), help="Pixels on a side of a crop, a multiple of 64.  [default: 256]")
+@click.option("--learning-rate", type=click.FloatRange(0, 1), help="Of Adam, before it falls.  [default: 0.001]")
+@click.option("--decay-share", type=click.FloatRange(0, 1), help="Share of the minutes in which it falls.  [default: 0.25]")
+@click.option(
+    "--trained/--untrained",
+    default=None,
+    help="Whether what the run starts from is: smaller rates for the layers that the whole picture passes through.",
+)
+@click.option("--structure", type=click.FloatRange(0, 1), help="Share of MS-SSIM in the distortion.  [default: 0.25]")
+@click.option("--preview", type=click.FloatRange(0), help="Weight of the 1/8 preview's squared error in the loss.  [default: 1.25]")
+@click.option("--seed", type=int, help="Of the initial weights, the crops and the noise.  [default: 0]")
+@click.option("--device", help="Of torch.  [default: cuda where there is one, else cpu]")
+def train(data: Path, out: Path | None, resume: Path | None, weights: Path | None, export: Path | None, **settings) -> None:
+    """Train the network on a folder of pictures, and export the model."""
+    if resume is None and out is None:
+        raise click.UsageError("one of --out and --resume is needed")
+    if resume is not None and weights is not None:
+        raise click.UsageError("--resume has its own weights; --weights starts a new run")
+    if settings["crop"] and settings["crop"] % 64:
+        raise click.UsageError("--crop must be a multiple of 64")
+    from ..network.device import keep_memory
+
+    keep_memory()
+    from ..train.loop import train
+
+    train(data, out, resume, weights, export, {k: v for k, v in settings.items() if v is not None})
+
+
+@click.command()
+@click.option("--data", type=FOLDER, required=True, help="Folder of pictures.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the results; made if missing."
+)
+@click.option("--codecs", default="jpeg,jpeg444,webp,avif,jxl,jp2,aec", show_default=True, help="Comma-separated.")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Pictures at a time; timings are of one thread each."
+)
+def bench(data: Path, out: Path, codecs: str, jobs: int) -> None:
+    """Compare codecs on a folder of pictures: rates, distortions, times, BD-rates and plots."""
+    from ..bench import run
+
+    run.bench(data, out, codecs.split(","), jobs)

@@ -1,0 +1,96 @@
+"""Refines the latents of a picture by gradient descent on what it will cost: for high efforts, and where torch is there.
+
+The encoder network gives latents that are good for pictures on average; a few steps down the gradient of bits/pixel + λ·MSE,
+the preview's included, make them better for this one (Campos et al., CVPR workshops 2019; Yang, Bamler and Mandt, NeurIPS
+2020). It runs on the float twin of the network. What it finds are corrections that the fixed-point encoder adds to its latents,
+so files decode as exactly as any other.
+"""
+
+import functools
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..model import Model
+from ..options import quality_to_lambda
+from .codebook import Codebook
+from .device import bfloat16_is_fast, keep_memory
+from .fixed_point import FEATURE_BITS, restore
+from .loss import PREVIEW_WEIGHT, preview_error
+from .network import Network, Shape, compute_in, quality_features
+from .transforms import BLOCK
+
+WINDOW, MARGIN = 448, 64  # pixels: pictures are refined a window at a time, with what is around it, for the memory
+RATE = 4e-4  # of descent: squared steps a bit
+MOMENTUM = 0.5
+
+
+@functools.lru_cache(maxsize=2)
+def twin(model: Model) -> tuple[Network, Codebook]:
+    """The model in floating point."""
+    shape = Shape.from_json(model.shape)
+    net, codebook = Network(shape), Codebook(shape)
+    restore(net, codebook, model.tensors)
+    if bfloat16_is_fast():
+        compute_in(net, torch.bfloat16)
+    return net.to(memory_format=torch.channels_last).requires_grad_(False), codebook.requires_grad_(False)
+
+
+def windows(size: int) -> Iterator[tuple[int, int, int, int]]:
+    """Of one side: where each window's core begins and ends, and where it does with its margins."""
+    for begin in range(0, size, WINDOW):
+        end = min(size, begin + WINDOW)
+        yield begin, end, max(0, begin - MARGIN), min(size, end + MARGIN)
+
+
+def corrections(model: Model, pixels: np.ndarray, quality: int, steps: int) -> list[np.ndarray]:
+    """-> of every stage int16 (h, w, latents), in features, for `Network.encode`; pixels: uint8 (H, W, 3)."""
+    keep_memory()
+    net, codebook = twin(model)
+    unit, (h, w) = net.shape.multiple, pixels.shape[:2]
+    padded = np.pad(pixels, ((0, -h % unit), (0, -w % unit), (0, 0)), "edge")  # as the fixed-point stem does
+    rows, columns = padded.shape[:2]
+    strides = [BLOCK << s.level for s in net.shape.stages]
+    found = [np.zeros((rows // n, columns // n, s.latents), np.int16) for n, s in zip(strides, net.shape.stages, strict=True)]
+    for top, bottom, first_row, last_row in windows(rows):
+        for left, right, first_column, last_column in windows(columns):
+            x = torch.from_numpy(padded[first_row:last_row, first_column:last_column].copy()).permute(2, 0, 1)[None].float()
+            inside = min(h, last_row) - first_row, min(w, last_column) - first_column
+            for out, more, n in zip(found, descend(net, codebook, x, inside, quality, steps), strides, strict=True):
+                core = more[0, :, (top - first_row) // n :, (left - first_column) // n :].permute(1, 2, 0).numpy()
+                core = core[: (bottom - top) // n, : (right - left) // n] * 2**FEATURE_BITS
+                out[top // n : bottom // n, left // n : right // n] = np.clip(np.round(core), -32768, 32767)
+    return found
+
+
+def descend(net: Network, codebook: Codebook, x: Tensor, inside: tuple[int, int], quality: int, steps: int) -> list[Tensor]:
+    """-> corrections of the latents (1, latents, h, w) of every stage, for a window x (1, 3, H, W), 0..255, of which the
+    pixels `inside` (rows, columns) count."""
+    x = x.contiguous(memory_format=torch.channels_last)
+    q, lam = quality_features(torch.tensor([float(quality)])), quality_to_lambda(quality)
+    shape, (h, w) = net.shape, inside
+    gains = [stage.gain(q) for stage in net.stages]
+    with torch.no_grad():
+        features = net.analyse(x, q)
+    sizes = [(1, s.latents, x.shape[2] // (BLOCK << s.level), x.shape[3] // (BLOCK << s.level)) for s in shape.stages]
+    moves = [torch.zeros(size).contiguous(memory_format=torch.channels_last).requires_grad_() for size in sizes]  # in steps
+    best, least = [m.detach().clone() for m in moves], float("inf")
+    descent = torch.optim.SGD(moves, RATE, momentum=MOMENTUM)
+    for step in range(steps + 1):
+        more = [m / gain for m, gain in zip(moves, gains, strict=True)]
+        decoded: list[Tensor] = []
+        y, bits = net.synthesise(features, q, codebook.quantise, decoded, more)
+        error = F.mse_loss(y[:, :, :h, :w], x[:, :, :h, :w]) + PREVIEW_WEIGHT * preview_error(x, net.reduced(decoded))
+        cost = bits.sum() + lam * error * (h * w)  # in bits
+        if cost.item() < least:
+            least, best = cost.item(), [m.detach().clone() for m in moves]
+        if step == steps:
+            break
+        descent.param_groups[0]["lr"] = RATE * (1 - step / steps)
+        descent.zero_grad()
+        cost.backward()
+        descent.step()
+    return [m / gain for m, gain in zip(best, gains, strict=True)]

@@ -1,0 +1,74 @@
+"""Finds the quality that a wish for a size or a PSNR takes."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .decoder import decode
+from .encoder import Encoding, encode, encode_exactly
+from .errors import PictureError
+from .options import EFFORT_DEFAULT, QUALITY_MAX, QUALITY_MIN
+from .picture import Picture, mean_squared_error
+
+
+@dataclass(frozen=True)
+class Found:
+    encoding: Encoding
+    quality: int
+    psnr: float | None = None  # dB, where it was asked for; infinite without loss
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """Of uint8 arrays of one shape, in dB; infinite where they are equal."""
+    mse = mean_squared_error(a, b)
+    return 10 * math.log10(255**2 / mse) if mse else math.inf
+
+
+def bisect(good: Callable[[int], bool], low: int, high: int) -> int | None:
+    """The last of low..high for which `good` holds, which holds up to some point; None where it holds nowhere."""
+    found = None
+    while low <= high:
+        middle = (low + high) // 2
+        if good(middle):
+            found, low = middle, middle + 1
+        else:
+            high = middle - 1
+    return found
+
+
+def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFORT_DEFAULT) -> Found:
+    """The best quality whose file has at most `size` bytes. Raises PictureError where there is none."""
+    exact = encode_exactly(picture, effort)
+    if exact is not None and len(exact.data) <= size:
+        return Found(exact, QUALITY_MAX)
+    encodings: dict[int, Encoding] = {}
+
+    def fits(quality: int) -> bool:
+        encodings[quality] = encode(picture, quality, threads, effort=effort, codewords=True)
+        return len(encodings[quality].data) <= size
+
+    quality = bisect(fits, QUALITY_MIN, QUALITY_MAX)
+    if quality is None:
+        least = min(len(e.data) for e in (encodings[QUALITY_MIN], exact) if e is not None)
+        raise PictureError(f"no quality makes a file of {math.floor(size)} bytes; the smallest has {least}")
+    return Found(encodings[quality], quality)
+
+
+def for_psnr(picture: Picture, wanted: float, threads: int = 0, effort: int = EFFORT_DEFAULT) -> Found:
+    """The smallest file with at least this PSNR in dB, over all colours. Raises PictureError where there is none."""
+    found: dict[int, Found] = {}
+
+    def falls_short(quality: int) -> bool:
+        encoding = encode(picture, quality, threads, effort=effort, codewords=True)
+        found[quality] = Found(encoding, quality, psnr(picture.pixels, decode(encoding.data, threads).pixels))
+        return found[quality].psnr < wanted
+
+    quality = 1 + (bisect(falls_short, QUALITY_MIN, QUALITY_MAX) or QUALITY_MIN - 1)
+    exact = encode_exactly(picture, effort)
+    if exact is not None and (quality > QUALITY_MAX or len(exact.data) < len(found[quality].encoding.data)):
+        return Found(exact, QUALITY_MAX, math.inf)
+    if quality > QUALITY_MAX:
+        raise PictureError(f"no quality reaches {wanted:g} dB; {QUALITY_MAX} has {found[QUALITY_MAX].psnr:.2f} dB")
+    return found[quality]

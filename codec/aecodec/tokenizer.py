@@ -1,0 +1,52 @@
+"""Pictures as the indices of their codewords: what a sequence model or a retrieval system reads."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import container
+from .container import Contents
+from .decoder import Decoder
+from .encoder import encode, header_for
+from .errors import PictureError
+from .model import shipped
+from .picture import Picture
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The codewords of a picture, and what it takes to decode them.
+
+    stages: of every stage, coarse to fine, uint8 (h, w, groups, digits). Stage i has a position for every 8·2^level pixels of
+    the picture's height and width, padded to multiples of 64; a group is 4 latent dimensions; a group's digits refine one
+    another, the coarsest first, and are indices into a codebook of 256 codewords. Index 0 is the zero vector.
+    """
+
+    stages: list[np.ndarray]
+    height: int
+    width: int
+    quality: int
+    gray: bool = False
+
+    def to_bytes(self) -> bytes:
+        """-> an .aec file. Raises PictureError where the codes have the wrong shape, or are impossible where they stand."""
+        model = shipped()
+        h = header_for(self.height, self.width, self.quality, self.gray, model)
+        try:
+            streams, _ = model.network.encode_codes(self.stages, h.height, h.width, h.quality, h.tile_log2)
+        except (TypeError, ValueError) as error:
+            raise PictureError(f"these are no tokens of a picture: {error}") from error
+        return container.write(Contents(h, streams))
+
+
+def tokens(image: Any, quality: int) -> Tokens:
+    """See `aecodec.tokens`."""
+    data = image if isinstance(image, bytes) else encode(Picture.of(image), quality, codewords=True).data
+    decoder = Decoder(data)
+    return Tokens(decoder.codes(), *decoder.size[::-1], decoder.quality, decoder.mode.startswith("L"))
+
+
+def from_tokens(tokens: Tokens) -> np.ndarray:
+    """See `aecodec.from_tokens`."""
+    return Decoder(tokens.to_bytes()).decode()

@@ -1,0 +1,190 @@
+#include "entropy/latent_coder.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace aec {
+namespace {
+
+constexpr int32_t kOffsetMax = 16 << kCodewordBits;  // offsets are clamped to ±16 of the digit's steps
+constexpr int32_t kImpossible = 13 << 16;            // codewords that take more bits than this from the prior are left out
+
+// How many codewords a group can take in a digit: see GroupQuantiser::fine_prefix.
+int possible(const Codebook& book, int sigma_max, int digit, bool moved) {
+    return moved ? book.count : book.prefix[std::max(0, sigma_max - 2 * kSigmaPerOctave * digit)];
+}
+
+// The frequencies of the first `count` codewords in a digit, where coarser digits have given `value` (with kCodewordBits).
+void digit_frequencies(const Stage& stage, const Codebook& book, int digit, int count, const uint8_t* sigma, const int32_t* value,
+                       bool moved, uint16_t* frequencies) {
+    int32_t inverse[kGroup], offset[kGroup], exponents[256];
+    for (int i = 0; i < kGroup; ++i) {
+        inverse[i] = stage.inverse_variance[digit > 0][std::max(0, sigma[i] - 2 * kSigmaPerOctave * digit)];
+        offset[i] = std::min(kOffsetMax, std::max(-kOffsetMax, value[i] >> 2 * digit));
+    }
+    kernels().exponents(book.prior(moved), count, inverse, moved ? offset : nullptr, exponents);
+    kernels().frequencies(exponents, count, frequencies);
+}
+
+// Adds codeword k of a digit to a group's value.
+void add_codeword(const Codebook& book, int k, int digit, int32_t* value) {
+    for (int i = 0; i < kGroup; ++i) value[i] += book.words[i * book.count + k] * (1 << 2 * digit);
+}
+
+int largest(const uint8_t* sigma) { return std::max(std::max(sigma[0], sigma[1]), std::max(sigma[2], sigma[3])); }
+
+// Where a group lies in a band's maps.
+struct Group {
+    long index, latent;  // of the position's groups; of its first latent in the maps
+    const uint8_t* sigma;
+    uint8_t* code;
+    int32_t* value;
+};
+
+// Visits the groups of a part of a band in coding order: row by row, position by position, group by group.
+template <class Visit>
+void for_each_group(const Stage& stage, Rectangle part, Band& band, const Visit& visit) {
+    const long d = stage.shape.latents, groups = d / kGroup;
+    for (long y = part.top - band.area.top; y < part.bottom - band.area.top; ++y)
+        for (long x = part.left - band.area.left; x < part.right - band.area.left; ++x)
+            for (long g = 0; g < groups; ++g) {
+                const long at = (y * band.area.width() + x) * d + g * kGroup;
+                visit(Group{g, at, band.sigma.data.data() + at, band.code.data.data() + at / kGroup * stage.shape.digits,
+                            band.value.data.data() + at});
+            }
+}
+
+}  // namespace
+
+Tiling::Tiling(long height, long width, int tile_log2, long multiple)
+    : height_((height + multiple - 1) / multiple * multiple),
+      width_((width + multiple - 1) / multiple * multiple),
+      rows_((height_ + (1L << tile_log2) - 1) >> tile_log2),
+      columns_((width_ + (1L << tile_log2) - 1) >> tile_log2),
+      tile_log2_(tile_log2) {}
+
+Rectangle Tiling::at(long row, long column, int level) const {
+    const long side = 1L << tile_log2_, top = row * side, left = column * side, unit = static_cast<long>(kBlock) << level;
+    return {top / unit, left / unit, std::min(top + side, height_) / unit, std::min(left + side, width_) / unit};
+}
+
+Rectangle Tiling::around(Rectangle r, int level) const {
+    const long tile = side(level);
+    return {r.top / tile, r.left / tile, (r.bottom + tile - 1) / tile, (r.right + tile - 1) / tile};
+}
+
+Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int count, const std::vector<int32_t>& inverse_variance) {
+    constexpr int kCodewordMax = 8 << kCodewordBits;  // within 8 steps: keeps every exponent inside an int32
+    Codebook book;
+    book.count = count;
+    book.words.resize(static_cast<size_t>(count) * kGroup);
+    book.squares.resize(book.words.size());
+    book.search.resize(book.words.size());
+    for (int k = 0; k < count; ++k)
+        for (int i = 0; i < kGroup; ++i) {
+            const int32_t c = codewords[k * kGroup + i];
+            if (std::abs(c) > kCodewordMax || (k == 0 && c != 0)) throw std::invalid_argument("a codebook has an impossible codeword");
+            const size_t at = static_cast<size_t>(i) * count + k;
+            book.words[at] = static_cast<int16_t>(c);
+            book.squares[at] = static_cast<int16_t>((c * c + (1 << (kSquareShift - 1))) >> kSquareShift);
+            book.search[at] = static_cast<float>(c) / (1 << kCodewordBits);
+        }
+    for (int moved = 0; moved < 2 && weight_bits; ++moved)
+        for (int k = 0; k < count; ++k) {
+            const int32_t bits = weight_bits[moved * count + k];
+            if (bits < 0) throw std::invalid_argument("a codeword's weight is out of range");
+            book.weight_bits[moved].push_back(bits << 8);
+            book.log_weight[moved].push_back(static_cast<float>(bits) * (-0.6931471805599453f / 256));
+        }
+    for (int s = 0; s < kSigmaCount; ++s) {
+        int needed = 0;
+        for (int k = 0; k < count; ++k) {
+            int64_t norm = 0;
+            for (int i = 0; i < kGroup; ++i) norm += book.squares[i * count + k];
+            if (norm * inverse_variance[s] <= kImpossible) needed = k + 1;
+        }
+        book.prefix.push_back(needed <= 1 ? 1 : std::min(count, (needed + 7) / 8 * 8));
+    }
+    return book;
+}
+
+void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, const Search& search, long begin, long end, Band& band) {
+    const int32_t* step = stage.step.data() + static_cast<long>(quality - 1) * stage.shape.latents;
+    float sigmas[kSigmaCount];
+    for (int i = 0; i < kSigmaCount; ++i) sigmas[i] = std::exp2(static_cast<float>(i) / kSigmaPerOctave + kSigmaOctaveMin);
+    const Rectangle rows{band.area.top + begin, band.area.left, band.area.top + end, band.area.right};
+    for_each_group(stage, rows, band, [&](const Group& group) {
+        const Codebook& book = stage.groups[group.index];
+        const int sigma_max = largest(group.sigma);
+        bool coded = false;
+        for (int digit = 0; digit < stage.shape.digits; ++digit) coded |= possible(digit ? stage.coarse : book, sigma_max, digit, false) > 1;
+        if (!coded) return;  // codes are zero at the start
+        float residual[kGroup], spread[kGroup];
+        for (int i = 0; i < kGroup; ++i) {
+            const float unit = std::ldexp(static_cast<float>(step[group.index * kGroup + i]), feature_bits - kStepBits);  // a step
+            residual[i] = static_cast<float>(z.data[group.latent + i] - band.mu.data[group.latent + i]) / unit;
+            spread[i] = sigmas[group.sigma[i]];
+        }
+        const GroupQuantiser quantiser{stage.shape.digits,
+                                       book.count,
+                                       book.search.data(),
+                                       stage.coarse.search.data(),
+                                       {book.log_weight[0].data(), book.log_weight[1].data()},
+                                       stage.variance[0],
+                                       stage.variance[1],
+                                       book.prefix.data(),
+                                       stage.coarse.prefix.data(),
+                                       1};
+        const Quantised q = kernels().quantise(quantiser, residual, spread, search);
+        std::copy_n(q.code, stage.shape.digits, group.code);
+    });
+}
+
+double write_codes(const Stage& stage, Rectangle part, Band& band, RansEncoder& coder) {
+    const int digits = stage.shape.digits;
+    double bits = 0;
+    uint16_t frequencies[256];
+    for_each_group(stage, part, band, [&](const Group& group) {
+        const int sigma_max = largest(group.sigma);
+        bool moved = false;
+        for (int digit = digits - 1; digit >= 0; --digit) {
+            const Codebook& b = digit ? stage.coarse : stage.groups[group.index];
+            const int k = group.code[digits - 1 - digit], count = possible(b, sigma_max, digit, moved);
+            if (k >= count) throw std::invalid_argument("a code has no codeword that is possible where it stands");
+            if (count == 1) continue;
+            digit_frequencies(stage, b, digit, count, group.sigma, group.value, moved, frequencies);
+            uint32_t start = 0;
+            for (int j = 0; j < k; ++j) start += frequencies[j];
+            coder.put(start, frequencies[k]);
+            bits += kFrequencyBits - std::log2(frequencies[k]);
+            add_codeword(b, k, digit, group.value);
+            moved |= k != 0;
+        }
+    });
+    return bits;
+}
+
+void read_codes(const Stage& stage, Rectangle part, Band& band, RansDecoder& coder) {
+    const int digits = stage.shape.digits;
+    uint16_t frequencies[256];
+    for_each_group(stage, part, band, [&](const Group& group) {
+        const int sigma_max = largest(group.sigma);
+        bool moved = false;
+        for (int digit = digits - 1; digit >= 0; --digit) {
+            const Codebook& b = digit ? stage.coarse : stage.groups[group.index];
+            const int count = possible(b, sigma_max, digit, moved);
+            if (count == 1) continue;
+            digit_frequencies(stage, b, digit, count, group.sigma, group.value, moved, frequencies);
+            const uint32_t slot = coder.slot();
+            uint32_t start = 0;
+            int k = 0;
+            while (start + frequencies[k] <= slot) start += frequencies[k++];
+            coder.take(start, frequencies[k]);
+            group.code[digits - 1 - digit] = static_cast<uint8_t>(k);
+            add_codeword(b, k, digit, group.value);
+            moved |= k != 0;
+        }
+    });
+}
+
+}  // namespace aec

@@ -1,0 +1,60 @@
+// The prior's integer probabilities. Included by simd-inl.h, inside its namespace. docs/format.md defines every step.
+
+inline i32x8 widen(const int16_t* p) { return __builtin_convertvector(load<i16x8>(p), i32x8); }
+
+void exponents(const PriorTables& t, int count, const int32_t* inverse, const int32_t* offset, int32_t* out) {
+    for (int k = 0; k < count; k += 8) {
+        i32x8 e = t.weight_bits ? load<i32x8>(t.weight_bits + k) : splat(0);
+        for (int i = 0; i < kGroup; ++i) {
+            if (!offset) {
+                e += widen(t.squares + i * t.codewords + k) * splat(inverse[i]);
+                continue;
+            }
+            const i32x8 x = widen(t.words + i * t.codewords + k) + splat(offset[i]);
+            const i32x8 term = ((x * x + splat(1 << (kSquareShift - 1))) >> kSquareShift) * splat(inverse[i]);
+            e += term < splat(kTermMax) ? term : splat(kTermMax);
+        }
+        store(out + k, e);
+    }
+}
+
+// 65536 * 2^-e for e in bits with 16 fractional bits: a cubic of the fraction, within 1e-4, that never rises; then a shift.
+inline i32x8 mass(i32x8 e) {
+    const i32x8 f = (e >> 1) & splat(32767), whole = e >> 16;
+    i32x8 m = splat(15158) - ((splat(2597) * f) >> 15);
+    m = splat(45329) - ((m * f) >> 15);
+    m = splat(65536) - ((m * f) >> 15);
+    return m >> (whole < splat(31) ? whole : splat(31));
+}
+
+void frequencies(const int32_t* exponents, int count, uint16_t* out) {
+    i32x8 low = load<i32x8>(exponents);
+    for (int k = 8; k < count; k += 8) {
+        const i32x8 e = load<i32x8>(exponents + k);
+        low = e < low ? e : low;
+    }
+    const i32x8 lowest = splat(std::min(std::min(std::min(low[0], low[1]), std::min(low[2], low[3])),
+                                        std::min(std::min(low[4], low[5]), std::min(low[6], low[7]))));
+    i32x8 masses[kMaxCodewords / 8], sums = splat(0);
+    for (int k = 0; k < count; k += 8) sums += masses[k / 8] = mass(load<i32x8>(exponents + k) - lowest);
+    uint32_t total = 0;
+    for (int i = 0; i < 8; ++i) total += static_cast<uint32_t>(sums[i]);
+
+    // Each gets one count and its share of the rest; what rounding down leaves goes to the likeliest (the first of them).
+    const uint64_t scale = (static_cast<uint64_t>(65536 - count) << 24) / total;  // at most 2^24
+    const u32x8 high = (u32x8)splat(static_cast<int32_t>(scale >> 8)), rest = (u32x8)splat(static_cast<int32_t>(scale & 255));
+    i32x8 given = splat(0);
+    RunningMinimum likeliest;  // of the frequencies' negatives
+    for (int k = 0; k < count; k += 8) {
+        const u32x8 m = (u32x8)masses[k / 8];
+        const i32x8 f = (i32x8)((m * high + ((m * rest) >> 8)) >> 16) + splat(1);  // (m * scale) >> 24, in 32 bits
+        given += f;
+        likeliest.offer(-__builtin_convertvector(f, f32x8), k);  // exact: f is below 2^24
+        store(out + k, __builtin_convertvector(f, u16x8));
+    }
+    int32_t left = 65536;
+    for (int i = 0; i < 8; ++i) left -= given[i];
+    float most;
+    const int at = likeliest.index(most);
+    out[at] = static_cast<uint16_t>(out[at] + left);
+}

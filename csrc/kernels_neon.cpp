@@ -1,4 +1,0 @@
-// The kernels for 64-bit ARM, which always has NEON.
-#define AEC_TARGET neon
-#define AEC_USE_NEON
-#include "kernels_body.h"

@@ -1,0 +1,350 @@
+#include "runtime/network.h"
+
+#include <map>
+#include <stdexcept>
+#include <type_traits>
+#include <utility>
+
+#include "runtime/stage.h"
+
+namespace aec {
+namespace {
+
+Head load_head(const Tensors& t, const std::string& name, const NetworkShape& shape, int scale, int stages) {
+    if (scale < 1 || scale > kBlock || kBlock % scale || stages < 1 || stages > static_cast<int>(shape.stages.size()))
+        throw std::invalid_argument(name + ": impossible shape");
+    const int level = shape.stages[stages - 1].level, side = (kBlock << level) / scale;
+    const int channels = (3 * side * side + kOutBlock - 1) / kOutBlock * kOutBlock;
+    Conv conv = load_conv(t, name, shape.channels[level], channels, 1), deep = conv;
+    for (int i = 0; i < deep.out; ++i) {
+        deep.bias[i] -= 1 << (deep.shift[i] - 1);  // the rounding
+        deep.shift[i] -= kDeepBits;
+        if (deep.shift[i] < 1) throw std::invalid_argument(name + ": a shift is out of range");
+        deep.bias[i] += 1 << (deep.shift[i] - 1);
+    }
+    return {scale, stages, side, std::move(conv), std::move(deep)};
+}
+
+// A pixel from what a head gives: with no fractional bits, or with kDeepBits, so that 255 becomes 65535.
+void to_pixel(int32_t v, uint8_t& out) { out = static_cast<uint8_t>(std::min(255, std::max(0, v + 128))); }
+void to_pixel(int32_t v, uint16_t& out) {
+    const int32_t wide = std::min(255 << kDeepBits, std::max(0, v + (128 << kDeepBits)));
+    out = static_cast<uint16_t>((wide * 257 + 128) >> kDeepBits);
+}
+
+// Where a stage codes: the area, in positions and in tiles, and whether it is the last of its stream.
+struct Place {
+    const Stage& stage;
+    const Tiling& tiling;
+    Rectangle tiles;
+    bool last_of_stream;
+    int threads;
+
+    long row(const Band& band) const { return band.area.top / tiling.side(stage.shape.level); }
+    // The band's part of the tile in a column, from the left of the area.
+    Rectangle part(const Band& band, long column) const {
+        const Rectangle tile = tiling.at(row(band), tiles.left + column, stage.shape.level);
+        return {band.area.top, tile.left, band.area.bottom, tile.right};
+    }
+    long tile(const Band& band, long column) const { return row(band) * tiling.columns() + tiles.left + column; }
+    bool finishes_tiles(const Band& band) const {
+        return last_of_stream && band.area.bottom == tiling.at(row(band), 0, stage.shape.level).bottom;
+    }
+};
+
+// The rANS coders of the tiles that are being worked on, by stream and tile; Coder is RansEncoder or RansDecoder.
+template <class Coder>
+using Open = std::map<std::pair<int, long>, Coder>;
+
+class StageEncoder : public StageCoder {
+public:
+    using Chooser = std::function<void(Band&)>;  // fills in a band's codes
+
+    StageEncoder(const Place& place, Chooser choose, Open<RansEncoder>& open, std::vector<std::string>& tiles, double& bits)
+        : place_(place), choose_(std::move(choose)), open_(open), tiles_(tiles), bits_(bits) {}
+
+    void code(Band& band) override {
+        choose_(band);
+        const int stream = place_.stage.shape.stream;
+        const long columns = place_.tiles.width();
+        std::vector<RansEncoder*> coders;
+        for (long c = 0; c < columns; ++c) coders.push_back(&open_.try_emplace({stream, place_.tile(band, c)}, kLanes).first->second);
+        const bool finish = place_.finishes_tiles(band);
+        std::vector<double> bits(columns);
+        parallel_for(columns, place_.threads, 1, [&](long begin, long end, int) {
+            for (long c = begin; c < end; ++c) {
+                bits[c] = write_codes(place_.stage, place_.part(band, c), band, *coders[c]);
+                if (finish) tiles_[place_.tile(band, c)] = coders[c]->finish();
+            }
+        });
+        for (double b : bits) bits_ += b;
+        for (long c = 0; finish && c < columns; ++c) open_.erase({stream, place_.tile(band, c)});
+    }
+
+private:
+    const Place place_;
+    const Chooser choose_;
+    Open<RansEncoder>& open_;
+    std::vector<std::string>& tiles_;
+    double& bits_;
+};
+
+class StageDecoder : public StageCoder {
+public:
+    // missing: of the tiles of the whole picture. codes: of the whole picture, to be filled in, or null.
+    StageDecoder(const Place& place, const std::vector<std::optional<std::string>>& tiles, std::vector<bool> missing,
+                 Open<RansDecoder>& open, Map<uint8_t>* codes)
+        : place_(place), tiles_(tiles), missing_(std::move(missing)), open_(open), codes_(codes) {}
+
+    void code(Band& band) override {
+        const int stream = place_.stage.shape.stream;
+        std::vector<long> columns;
+        std::vector<RansDecoder*> coders;
+        for (long c = 0; c < place_.tiles.width(); ++c) {
+            const long tile = place_.tile(band, c);
+            if (missing_[tile]) continue;
+            const auto* data = reinterpret_cast<const uint8_t*>(tiles_[tile]->data());
+            columns.push_back(c);
+            coders.push_back(&open_.try_emplace({stream, tile}, data, tiles_[tile]->size(), kLanes).first->second);
+        }
+        const bool finish = place_.finishes_tiles(band);
+        parallel_for(columns.size(), place_.threads, 1, [&](long begin, long end, int) {
+            for (long i = begin; i < end; ++i) {
+                read_codes(place_.stage, place_.part(band, columns[i]), band, *coders[i]);
+                if (finish) coders[i]->finish();
+            }
+        });
+        for (long c : columns)
+            if (finish) open_.erase({stream, place_.tile(band, c)});
+        for (long y = 0; codes_ && y < band.area.height(); ++y)
+            std::copy_n(band.code.row(y), band.area.width() * band.code.channels,
+                        codes_->row(band.area.top + y) + band.area.left * codes_->channels);
+    }
+
+private:
+    const Place place_;
+    const std::vector<std::optional<std::string>>& tiles_;
+    const std::vector<bool> missing_;
+    Open<RansDecoder>& open_;
+    Map<uint8_t>* codes_;
+};
+
+// The tiles that cannot be decoded in a stage: those that the stream lacks, and those that see (or touch at a corner) one
+// that an earlier stage could not decode, as their probabilities are not those that the encoder had.
+std::vector<bool> missing_tiles(const Tiling& tiling, const std::vector<std::optional<std::string>>& tiles, const std::vector<bool>& before) {
+    std::vector<bool> missing(tiling.count());
+    for (long row = 0; row < tiling.rows(); ++row)
+        for (long column = 0; column < tiling.columns(); ++column) {
+            bool lost = !tiles[row * tiling.columns() + column];
+            for (long r = std::max(0L, row - 1); r < std::min(tiling.rows(), row + 2); ++r)
+                for (long c = std::max(0L, column - 1); c < std::min(tiling.columns(), column + 2); ++c)
+                    lost = lost || (!before.empty() && before[r * tiling.columns() + c]);
+            missing[row * tiling.columns() + column] = lost;
+        }
+    return missing;
+}
+
+// The positions whose features an area of a head's pixels needs.
+Rectangle positions(const Head& head, Rectangle area) {
+    const long side = head.side;
+    return {area.top / side, area.left / side, (area.bottom + side - 1) / side, (area.right + side - 1) / side};
+}
+
+}  // namespace
+
+Network::Network(const NetworkShape& shape, const Tensors& t) : shape_(shape) {
+    const int levels = static_cast<int>(shape.channels.size());
+    if (levels < 1 || levels > 8 || shape.hidden.size() != shape.channels.size() || shape.analysis.size() != shape.channels.size() ||
+        shape.stages.empty() || shape.feature_bits < 4 || shape.feature_bits > 12 || shape.codewords % 8 || shape.codewords < 8 ||
+        shape.codewords > 256)
+        throw std::invalid_argument("the network has an impossible shape");
+    stem_ = load_conv(t, "stem", 3 * kBlock * kBlock, shape.channels[0], 1);
+    for (int i = 0; i < levels; ++i) {
+        analysis_.emplace_back();
+        for (int j = 0; j < shape.analysis[i]; ++j)
+            analysis_[i].push_back(load_block(t, "analysis." + std::to_string(i) + "." + std::to_string(j), shape.channels[i], shape.hidden[i]));
+        if (i + 1 == levels) break;
+        down_.push_back(load_conv(t, "down." + std::to_string(i), shape.channels[i], shape.channels[i + 1], 4));
+        up_.push_back(load_conv(t, "up." + std::to_string(i), shape.channels[i + 1], 4 * shape.channels[i], 1));
+    }
+    for (size_t i = 0; i < shape.stages.size(); ++i) {
+        const StageShape& s = shape.stages[i];
+        const int level = i ? shape.stages[i - 1].level : levels - 1, stream = i ? shape.stages[i - 1].stream : 0;
+        if (s.level > level || s.stream < stream || s.stream > stream + 1 || (i == 0 && (s.level != level || s.stream != 0)))
+            throw std::invalid_argument("the network's stages are out of order");
+        stages_.push_back(load_stage(t, "stages." + std::to_string(i), shape, s));
+    }
+    heads_.push_back(load_head(t, "out", shape, 1, static_cast<int>(stages_.size())));
+    for (const auto& [scale, stages] : shape.previews)
+        heads_.push_back(load_head(t, "preview." + std::to_string(scale), shape, scale, stages));
+}
+
+const Head& Network::head(int scale) const {
+    for (const Head& h : heads_)
+        if (h.scale == scale) return h;
+    throw std::invalid_argument("the model has no pictures reduced by " + std::to_string(scale));
+}
+
+std::vector<FlowPointer> Network::analysis(const uint8_t* pixels, long height, long width, const Tiling& tiling, int quality, int threads) const {
+    std::vector<FlowPointer> levels;
+    FlowPointer e = stem(stem_, pixels, height, width, tiling.height() / kBlock, tiling.width() / kBlock, threads);
+    for (size_t i = 0; i < analysis_.size(); ++i) {
+        if (i) e = downsample(down_[i - 1], e, threads);
+        for (const Block& b : analysis_[i]) e = residual_block(b, e, e->area, quality, threads);
+        levels.push_back(e);
+    }
+    return levels;
+}
+
+std::vector<Network::StageAreas> Network::areas(const Tiling& tiling, int stages, Rectangle wanted) const {
+    std::vector<StageAreas> result(stages);
+    for (int i = stages; i-- > 0;) {
+        const StageShape& shape = shape_.stages[i];
+        const long unit = static_cast<long>(kBlock) << shape.level, height = tiling.height() / unit, width = tiling.width() / unit;
+        auto grown = [&](Rectangle r) {
+            return Rectangle{std::max(0L, r.top - 1), std::max(0L, r.left - 1), std::min(height, r.bottom + 1), std::min(width, r.right + 1)};
+        };
+        StageAreas& a = result[i];
+        a.refined.resize(shape.refine);
+        for (int j = shape.refine; j-- > 0; wanted = grown(wanted)) a.refined[j] = wanted;
+        const Rectangle tiles = tiling.around(wanted, shape.level);
+        a.coded = {tiling.at(tiles.top, tiles.left, shape.level).top, tiling.at(tiles.top, tiles.left, shape.level).left,
+                   tiling.at(tiles.bottom - 1, tiles.right - 1, shape.level).bottom, tiling.at(tiles.bottom - 1, tiles.right - 1, shape.level).right};
+        wanted = a.before = grown(a.coded);
+        for (int level = shape.level; i > 0 && level < shape_.stages[i - 1].level; ++level) {
+            wanted = {wanted.top / 2, wanted.left / 2, (wanted.bottom + 1) / 2, (wanted.right + 1) / 2};
+            a.up.push_back({2 * wanted.top, 2 * wanted.left, 2 * wanted.bottom, 2 * wanted.right});
+        }
+    }
+    return result;
+}
+
+std::vector<Rectangle> Network::tiles(long height, long width, int tile_log2, int scale, Rectangle area) const {
+    const Tiling tiling(height, width, tile_log2, shape_.multiple());
+    const Head& h = head(scale);
+    std::vector<Rectangle> result(shape_.streams(), {0, 0, 0, 0});
+    const auto all = areas(tiling, h.stages, positions(h, area));
+    for (int i = h.stages; i-- > 0;)  // the first stage of a stream needs the most
+        result[shape_.stages[i].stream] = tiling.around(all[i].coded, shape_.stages[i].level);
+    return result;
+}
+
+template <class MakeCoder>
+FlowPointer Network::synthesis(const Tiling& tiling, int stages, Rectangle wanted, int quality, int threads, bool decodes,
+                               const MakeCoder& make_coder) const {
+    const auto all = areas(tiling, stages, wanted);
+    int level = static_cast<int>(shape_.channels.size()) - 1;
+    FlowPointer f = zeros(tiling.height() / shape_.multiple(), tiling.width() / shape_.multiple(), all[0].before, shape_.channels[level], threads);
+    for (int i = 0; i < stages; ++i) {
+        const Stage& stage = stages_[i];
+        const StageAreas& area = all[i];
+        for (size_t step = area.up.size(); step-- > 0;) f = upsample(up_[--level], f, area.up[step], threads);
+        const bool first_of_stream = i == 0 || stages_[i - 1].shape.stream != stage.shape.stream;
+        const bool last_of_stream = i + 1 == static_cast<int>(stages_.size()) || stages_[i + 1].shape.stream != stage.shape.stream;
+        const bool goes_on = decodes || i + 1 < stages;
+        auto coder = make_coder(i, Place{stage, tiling, tiling.around(area.coded, level), last_of_stream, threads}, f);
+        f = code_stage({stage, tiling, quality, shape_.feature_bits, threads, !first_of_stream, goes_on}, f, area.coded, std::move(coder));
+        for (size_t j = 0; goes_on && j < stage.refine.size(); ++j) f = residual_block(stage.refine[j], f, area.refined[j], quality, threads);
+    }
+    return f;
+}
+
+template <class MakeChooser>
+Encoded Network::encode(const Tiling& tiling, int quality, int threads, const MakeChooser& make_chooser) const {
+    Encoded result;
+    result.bits.assign(stages_.size(), 0);
+    result.streams.assign(shape_.streams(), std::vector<std::string>(tiling.count()));
+    Open<RansEncoder> open;
+    const int stages = static_cast<int>(stages_.size());
+    const Rectangle whole = tiling.whole(stages_.back().shape.level);
+    Reader f(synthesis(tiling, stages, whole, quality, threads, false, [&](int i, const Place& place, const FlowPointer& before) {
+        return std::make_unique<StageEncoder>(place, make_chooser(i, before), open, result.streams[place.stage.shape.stream], result.bits[i]);
+    }));
+    for_each_strip(f, [](long, long) {});  // the stages have done the work
+    return result;
+}
+
+Encoded Network::encode(const uint8_t* pixels, long height, long width, int quality, int tile_log2, const std::vector<Search>& search,
+                        const std::vector<Features>& corrections, int threads) const {
+    if (search.size() != stages_.size()) throw std::invalid_argument("the number of stages is wrong");
+    const Tiling tiling(height, width, tile_log2, shape_.multiple());
+    if (!corrections.empty() && corrections.size() != stages_.size()) throw std::invalid_argument("the number of corrections is wrong");
+    for (size_t i = 0; i < corrections.size(); ++i) {
+        const Features& c = corrections[i];
+        const Rectangle whole = tiling.whole(stages_[i].shape.level);
+        if (c.height != whole.height() || c.width != whole.width() || c.channels != stages_[i].shape.latents)
+            throw std::invalid_argument("corrections have the wrong shape");
+    }
+    const auto e = analysis(pixels, height, width, tiling, quality, threads);
+    return encode(tiling, quality, threads, [&](int i, const FlowPointer& f) -> StageEncoder::Chooser {
+        const Stage& stage = stages_[i];
+        auto latents = std::make_shared<Latents>(stage, f, e[stage.shape.level], threads);
+        return [=, &stage, &corrections, how = search[i]](Band& band) {
+            Map<int32_t> z = latents->rows(band.area.top, band.area.bottom);
+            if (!corrections.empty()) {
+                const int16_t* more = corrections[i].row(band.area.top);
+                for (int32_t& v : z.data) v += *more++;
+            }
+            parallel_for(band.area.height(), threads, 1, [&](long begin, long end, int) {
+                choose_codes(stage, z, quality, shape_.feature_bits, how, begin, end, band);
+            });
+        };
+    });
+}
+
+Encoded Network::encode(const Codes& codes, long height, long width, int quality, int tile_log2, int threads) const {
+    const Tiling tiling(height, width, tile_log2, shape_.multiple());
+    if (codes.size() != stages_.size()) throw std::invalid_argument("the number of stages is wrong");
+    for (size_t i = 0; i < stages_.size(); ++i) {
+        const StageShape& s = stages_[i].shape;
+        const Rectangle whole = tiling.whole(s.level);
+        if (codes[i].height != whole.height() || codes[i].width != whole.width() || codes[i].channels != s.latents / kGroup * s.digits)
+            throw std::invalid_argument("the codes of stage " + std::to_string(i) + " have the wrong shape");
+    }
+    return encode(tiling, quality, threads, [&](int i, const FlowPointer&) -> StageEncoder::Chooser {
+        return [given = &codes[i]](Band& band) {
+            std::copy_n(given->row(band.area.top), band.code.data.size(), band.code.data.begin());
+        };
+    });
+}
+
+template <class Pixel>
+void Network::decode(const Streams& streams, long height, long width, int quality, int tile_log2, int threads, int scale, Rectangle area,
+                     Pixel* pixels, Codes* codes) const {
+    const Tiling tiling(height, width, tile_log2, shape_.multiple());
+    if (static_cast<int>(streams.size()) != shape_.streams()) throw CorruptStream("the number of coded streams is wrong");
+    for (const auto& s : streams)
+        if (static_cast<long>(s.size()) != tiling.count()) throw CorruptStream("the number of coded tiles is wrong");
+    const Head& head = this->head(scale);
+    if (codes) codes->reserve(head.stages);  // so that their addresses stay
+    Open<RansDecoder> open;
+    std::vector<bool> missing;
+    Reader f(synthesis(tiling, head.stages, positions(head, area), quality, threads, true, [&](int i, const Place& place, const FlowPointer& before) {
+        const StageShape& s = place.stage.shape;
+        missing = missing_tiles(tiling, streams[s.stream], missing);
+        if (codes) codes->emplace_back(before->height, before->width, s.latents / kGroup * s.digits);
+        return std::make_unique<StageDecoder>(place, streams[s.stream], missing, open, codes ? &(*codes)[i] : nullptr);
+    }));
+    const Conv& conv = std::is_same_v<Pixel, uint16_t> ? head.deep : head.conv;
+    const long side = head.side, left = f.flow().area.left, columns = f.flow().area.width();
+    for_each_strip(f, [&](long top, long bottom) {
+        parallel_for(bottom - top, threads, 1, [&](long begin, long end, int) {
+            std::vector<int16_t> row(columns * f.channels());
+            std::vector<int32_t> sums(columns * conv.out);
+            for (long y = top + begin; y < top + end; ++y) {
+                kernels().clamp(f.row(y, left), row.data(), columns * f.channels());
+                conv_1x1(conv, row.data(), columns, sums.data());
+                for (long i = std::max(0L, area.top - y * side); i < std::min(side, area.bottom - y * side); ++i) {
+                    Pixel* out = pixels + (y * side + i - area.top) * area.width() * 3;
+                    for (long x = area.left; x < area.right; ++x)
+                        for (int c = 0; c < 3; ++c) to_pixel(sums[(x / side - left) * conv.out + (c * side + i) * side + x % side], *out++);
+                }
+            }
+        });
+    });
+}
+
+template void Network::decode(const Streams&, long, long, int, int, int, int, Rectangle, uint8_t*, Codes*) const;
+template void Network::decode(const Streams&, long, long, int, int, int, int, Rectangle, uint16_t*, Codes*) const;
+
+}  // namespace aec

@@ -1,0 +1,41 @@
+// A stage: predicts the latents from the features so far, has them coded, and adds them to the features.
+#pragma once
+#include "entropy/latent_coder.h"
+#include "runtime/row_stream.h"
+
+namespace aec {
+
+Stage load_stage(const Tensors& tensors, const std::string& name, const NetworkShape& shape, const StageShape& stage);
+
+// Fills in a band's codes and values: an encoder chooses them, a decoder reads them. Bands are as wide as the area that is
+// coded, and come from the top down; none reaches over the border of a row of tiles.
+class StageCoder {
+public:
+    virtual ~StageCoder() = default;
+    virtual void code(Band& band) = 0;
+};
+
+struct StagePlan {
+    const Stage& stage;
+    const Tiling& tiling;
+    int quality, feature_bits, threads;
+    bool waits;   // for the stage before it, which has the same stream, to code a row of tiles whole
+    bool injects; // an encoder has no use for the features after the last codes
+};
+
+// The features after the stage, of an area of whole tiles; `in` is those before it.
+FlowPointer code_stage(const StagePlan& plan, FlowPointer in, Rectangle area, std::unique_ptr<StageCoder> coder);
+
+// What the picture's features say that the latents are; of whole maps.
+class Latents {
+public:
+    Latents(const Stage& stage, FlowPointer decoded, FlowPointer picture, int threads);
+    Map<int32_t> rows(long begin, long end);  // in features, [end - begin][width][latents]; from the top down
+
+private:
+    const Stage& stage_;
+    Reader decoded_, picture_, inner_;
+    const int threads_;
+};
+
+}  // namespace aec

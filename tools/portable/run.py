@@ -1,0 +1,124 @@
+"""Decodes the golden files with the runtime built by several compilers, for several machines, and compares the pixels.
+
+Run: python tools/portable/run.py          what this machine has: compilers, optimisation levels, kernels, threads, sanitizers
+     python tools/portable/run.py --all    and aarch64 and big-endian s390x under qemu-user, whose packages (Debian's
+         g++-aarch64-linux-gnu g++-s390x-linux-gnu qemu-user) must be installed
+"""
+
+import hashlib
+import io
+import itertools
+import json
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from aecodec import _core, container
+from aecodec.decoder import Decoder
+from aecodec.model import shipped
+
+ROOT = Path(__file__).parent.parent.parent
+GOLDEN = ROOT / "tests" / "conformance"
+SOURCES = [
+    "kernels/dispatch",
+    "kernels/scalar",
+    "entropy/latent_coder",
+    *(f"runtime/{s}" for s in ("layers", "row_stream", "stage", "network")),
+]
+FLAGS = ["-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi", "-pthread", "-static", f"-I{ROOT / 'csrc'}"]
+AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"]
+SIMD_FLAGS = {"avx2": ["-mavx2"], "avx512": AVX512, "neon": []}
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g"]
+
+
+def integer(value: int) -> bytes:
+    return struct.pack("<i", value)
+
+
+def text(value: bytes) -> bytes:
+    return integer(len(value)) + value
+
+
+def numbers(values: np.ndarray) -> bytes:
+    return integer(values.size) + values.astype(values.dtype.newbyteorder("<")).tobytes()
+
+
+def parse(data: bytes) -> container.Contents:
+    return container.read(io.BytesIO(data), Decoder(data).index)
+
+
+def bundle(names: list[str]) -> bytes:
+    """The model and the coded golden pictures, as decode.cpp reads them."""
+    shape, tensors = shipped().shape, shipped().tensors
+    parts = [numbers(np.array(shape[k], np.int32)) for k in ("channels", "hidden", "analysis")]
+    parts.append(integer(len(shape["stages"])))
+    fields = ("level", "latents", "digits", "refine", "stream")
+    parts += [numbers(np.array([s[k] for k in fields], np.int32)) for s in shape["stages"]]
+    parts.append(numbers(np.array([x for p in shape["previews"] for x in (p["scale"], p["stages"])], np.int32)))
+    parts += [integer(shape["feature_bits"]), integer(shape["codewords"]), integer(len(tensors))]
+    for name, tensor in tensors.items():
+        parts += [text(str(tensor.dtype).encode()), text(name.encode()), numbers(tensor)]
+    parts.append(integer(len(names)))
+    for name in names:
+        contents = parse((GOLDEN / f"{name}.aec").read_bytes())
+        h = contents.header
+        parts += map(integer, (h.height, h.width, h.quality, h.tile_log2, len(contents.streams)))
+        for tiles in contents.streams:
+            parts += [integer(len(tiles)), *map(text, tiles)]
+    return b"".join(parts)
+
+
+def build(compiler: str, flags: list[str], simds: list[str], folder: Path) -> Path:
+    """Compiles the driver with the portable kernels and those of some instruction sets; -> the program."""
+    program = folder / "-".join([compiler, *flags]).replace("/", "_").replace(",", "_")
+    sources = [ROOT / "csrc" / f"{s}.cpp" for s in SOURCES]
+    sanitized = any("sanitize" in f for f in flags)
+    extra = []
+    for simd in simds:
+        object_file = folder / f"{simd}.o"
+        options = [f for f in FLAGS if f != "-static"] + flags + SIMD_FLAGS[simd]
+        subprocess.run([compiler, *options, "-c", ROOT / "csrc" / "kernels" / f"{simd}.cpp", "-o", object_file], check=True)
+        extra += [f"-DAEC_HAVE_{simd.upper()}", object_file]
+    link = [f for f in FLAGS if f != "-static" or not sanitized]  # the sanitizers' libraries are shared ones
+    driver = ROOT / "tools" / "portable" / "decode.cpp"
+    subprocess.run([compiler, *link, *flags, *extra, driver, *sources, "-o", program], check=True)
+    return program
+
+
+def main() -> None:
+    native = [c for c in ("g++", "clang++") if shutil.which(c)]
+    simds = [s for s in _core.available_simd() if s != "scalar"]
+    builds = [(c, [level], simds, []) for c in native for level in ("-O0", "-O3")]
+    builds += [(c, SANITIZERS, simds, []) for c in native[:1]]
+    if "--all" in sys.argv:
+        for machine, its in (("aarch64", ["neon"]), ("s390x", [])):
+            builds += [(f"{machine}-linux-gnu-g++", [level], its, [f"qemu-{machine}"]) for level in ("-O0", "-O3")]
+    expected = json.loads((GOLDEN / "expected.json").read_text())
+    names = [n for n in expected if len(expected[n]["shape"]) == 3]  # gray pictures are made gray in Python
+    failures = 0
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "bundle").write_bytes(bundle(names))
+        for compiler, flags, simds, emulator in builds:
+            program = build(compiler, flags, simds, folder)
+            for kernels, threads in itertools.product(["scalar", *simds], (1, 2)):
+                command = [*emulator, program, folder / "bundle", kernels, str(threads)]
+                pixels, at, wrong = subprocess.run(command, check=True, capture_output=True).stdout, 0, []
+                for name in names:
+                    size = int(np.prod(expected[name]["shape"]))
+                    if hashlib.sha256(pixels[at : at + size]).hexdigest() != expected[name]["sha256"]:
+                        wrong.append(name)
+                    at += size
+                line = f"{compiler} {' '.join(flags)} {kernels} {threads} threads"
+                print(f"{'WRONG ' + ' '.join(wrong) if wrong else 'same'}  {line}", flush=True)
+                failures += bool(wrong)
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Builds the extension with AddressSanitizer and UBSan, and runs the tests that reach it. Needs the test environment's packages.
+#
+# usage: PYTHON=.venv/bin/python tools/portable/sanitize.sh
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+python=${PYTHON:-python3}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cmake -S . -B "$work/build" -Wno-dev -DPYTHON_EXECUTABLE="$("$python" -c 'import sys; print(sys.executable)')" \
+  -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" -DCMAKE_BUILD_TYPE=None \
+  -DCMAKE_CXX_FLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" >"$work/log"
+cmake --build "$work/build" -j 2 >>"$work/log"
+cp -r codec/aecodec "$work/aecodec"
+rm -f "$work"/aecodec/_core*.so
+cp "$work"/build/_core*.so "$work/aecodec/"
+libraries="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libubsan.so) $(g++ -print-file-name=libstdc++.so.6)"
+# What torch does is not looked at: its tests run elsewhere.
+PYTHONPATH="$work:tests" LD_PRELOAD="$libraries" ASAN_OPTIONS=detect_leaks=0 "$python" -m pytest -q -p no:cacheprovider \
+  tests/test_rans.py tests/test_nearest.py tests/test_container.py tests/test_codec.py tests/test_decoder.py tests/test_golden.py -k "not cuda" "$@"
