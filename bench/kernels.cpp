@@ -6,8 +6,8 @@
 #include <cstdio>
 #include <random>
 
-#include "kernels/kernels.h"
 #include "entropy/rans.h"
+#include "kernels/kernels.h"
 
 namespace {
 
@@ -28,11 +28,11 @@ double seconds(const Body& body) {
 
 // Multiply-adds with everything in registers, and enough independent sums to hide the latency.
 constexpr int kSums2 = 12, kSums512 = 20;
-__attribute__((target("avx2"))) void multiply_avx2(long rounds) {
+__attribute__((target("avx2"))) void multiply_avx2(int64_t rounds) {
     __m256i sums[kSums2], a = _mm256_set1_epi16(3), b = _mm256_set1_epi16(5);
 #pragma GCC unroll 12
     for (auto& s : sums) s = _mm256_setzero_si256();
-    for (long i = 0; i < rounds; ++i) {
+    for (int64_t i = 0; i < rounds; ++i) {
 #pragma GCC unroll 12
         for (auto& s : sums) {
             __asm__ volatile("" : "+x"(a), "+x"(b));  // or one product would do for all sums
@@ -42,11 +42,11 @@ __attribute__((target("avx2"))) void multiply_avx2(long rounds) {
         for (auto& s : sums) __asm__ volatile("" : "+x"(s));
     }
 }
-__attribute__((target("avx512bw,avx512vnni"))) void multiply_avx512(long rounds) {
+__attribute__((target("avx512bw,avx512vnni"))) void multiply_avx512(int64_t rounds) {
     __m512i sums[kSums512], a = _mm512_set1_epi16(3), b = _mm512_set1_epi16(5);
 #pragma GCC unroll 20
     for (auto& s : sums) s = _mm512_setzero_si512();
-    for (long i = 0; i < rounds; ++i) {
+    for (int64_t i = 0; i < rounds; ++i) {
         __asm__ volatile("" : "+v"(a), "+v"(b));
 #pragma GCC unroll 20
         for (auto& s : sums) s = _mm512_dpwssd_epi32(s, a, b);
@@ -57,7 +57,7 @@ __attribute__((target("avx512bw,avx512vnni"))) void multiply_avx512(long rounds)
 
 // 10^9 of them a second, or 0 where there is no such measurement.
 double peak(const std::string& name) {
-    constexpr long kRounds = 3000000;
+    constexpr int64_t kRounds = 3000000;
     if (name == "avx2") return kSums2 * 16 * kRounds / seconds([] { multiply_avx2(kRounds); }) / 1e9;
     if (name == "avx512") return kSums512 * 32 * kRounds / seconds([] { multiply_avx512(kRounds); }) / 1e9;
     return 0;
@@ -72,12 +72,14 @@ double convolution() {
         for (auto& x : v) x = static_cast<int16_t>(static_cast<int>(random() % (2 * limit + 1)) - limit);
         return v;
     };
-    const auto in = values(3 * (kWidth + 2) * kChannels, aec::kConvInputMax), weights = values(kTaps * kChannels * kChannels, 200);
+    const auto in = values(3 * (kWidth + 2) * kChannels, aec::kConvInputMax),
+               weights = values(kTaps * kChannels * kChannels, 200);
     const std::vector<int32_t> bias(kChannels, 1), shift(kChannels, 12);
     std::vector<int32_t> out(kWidth * kChannels);
     const int16_t* taps[kTaps];
     for (int i = 0; i < kTaps; ++i) taps[i] = in.data() + i / 3 * (kWidth + 2) * kChannels + i % 3 * kChannels;
-    const aec::ConvRow row{taps, kTaps, kChannels, kChannels, weights.data(), kChannels, bias.data(), shift.data(), kWidth, out.data()};
+    const aec::ConvRow row{taps,      kTaps,       kChannels,    kChannels, weights.data(),
+                           kChannels, bias.data(), shift.data(), kWidth,    out.data()};
     const double t = seconds([&] {
         for (int i = 0; i < 20; ++i) aec::kernels().conv_row(row);
     });
@@ -92,8 +94,8 @@ void coder(double& frequencies, double& decode) {
     for (int k = 0; k < kCount; ++k) exponents[k] = k << 11;
     uint16_t f[kCount];
     frequencies = 1e9 / kSymbols * seconds([&] {
-        for (int i = 0; i < kSymbols; ++i) aec::kernels().frequencies(exponents.data(), kCount, f);
-    });
+                      for (int i = 0; i < kSymbols; ++i) aec::kernels().frequencies(exponents.data(), kCount, f);
+                  });
     aec::RansEncoder encoder(2);
     for (int i = 0; i < kSymbols; ++i) {
         const uint32_t slot = random() & 65535;
@@ -104,16 +106,16 @@ void coder(double& frequencies, double& decode) {
     }
     const std::string stream = encoder.finish();
     decode = 1e9 / kSymbols * seconds([&] {
-        aec::RansDecoder decoder(reinterpret_cast<const uint8_t*>(stream.data()), stream.size(), 2);
-        for (int i = 0; i < kSymbols; ++i) {
-            const uint32_t slot = decoder.slot();
-            uint32_t start = 0;
-            int k = 0;
-            while (start + f[k] <= slot) start += f[k++];
-            decoder.take(start, f[k]);
-        }
-        decoder.finish();
-    });
+                 aec::RansDecoder decoder(reinterpret_cast<const uint8_t*>(stream.data()), stream.size(), 2);
+                 for (int i = 0; i < kSymbols; ++i) {
+                     const uint32_t slot = decoder.slot();
+                     uint32_t start = 0;
+                     int k = 0;
+                     while (start + f[k] <= slot) start += f[k++];
+                     decoder.take(start, f[k]);
+                 }
+                 decoder.finish();
+             });
 }
 
 }  // namespace
@@ -128,7 +130,8 @@ int main() {
         coder(frequencies, decode);
         std::printf("%s\n \"%s\": {\"convolution_gmac_per_second\": %.1f, ", separator, name.c_str(), reached);
         if (most > 0) std::printf("\"peak_gmac_per_second\": %.1f, \"share_of_peak\": %.3f, ", most, reached / most);
-        std::printf("\"frequencies_us_per_1000_symbols\": %.1f, \"rans_decode_us_per_1000_symbols\": %.1f}", frequencies, decode);
+        std::printf("\"frequencies_us_per_1000_symbols\": %.1f, \"rans_decode_us_per_1000_symbols\": %.1f}",
+                    frequencies, decode);
         separator = ",";
     }
     std::printf("\n}\n");

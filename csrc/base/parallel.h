@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -9,23 +10,24 @@
 
 namespace aec {
 
-// Calls body(begin, end, worker) on disjoint ranges that cover 0..count, on up to `threads` threads (0: as many as there
-// are cores). Ranges are handed out in steps of `grain`, so uneven work spreads. The first exception is rethrown.
+// Calls body(begin, end, worker) on disjoint ranges that cover 0..count, on up to `threads` threads (0: as many as
+// there are cores). Ranges are handed out in steps of `grain`, so uneven work spreads. The first exception is rethrown.
 template <class Body>
-void parallel_for(long count, int threads, long grain, const Body& body) {
+void parallel_for(int64_t count, int threads, int64_t grain, const Body& body) {
     if (threads <= 0) threads = std::max(1u, std::thread::hardware_concurrency());
-    grain = std::max(1L, grain);
-    threads = static_cast<int>(std::min<long>(threads, (count + grain - 1) / grain));
+    grain = std::max(int64_t{1}, grain);
+    threads = static_cast<int>(std::min<int64_t>(threads, (count + grain - 1) / grain));
     if (threads <= 1) {
-        if (count > 0) body(0L, count, 0);
+        if (count > 0) body(int64_t{0}, count, 0);
         return;
     }
-    std::atomic<long> next{0};
+    std::atomic<int64_t> next{0};
     std::exception_ptr error;
     std::mutex guard;
     auto work = [&](int worker) {
         try {
-            for (long begin; (begin = next.fetch_add(grain)) < count;) body(begin, std::min(begin + grain, count), worker);
+            for (int64_t begin; (begin = next.fetch_add(grain)) < count;)
+                body(begin, std::min(begin + grain, count), worker);
         } catch (...) {
             std::lock_guard<std::mutex> lock(guard);
             if (!error) error = std::current_exception();

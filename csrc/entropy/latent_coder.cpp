@@ -7,16 +7,17 @@ namespace aec {
 namespace {
 
 constexpr int32_t kOffsetMax = 16 << kCodewordBits;  // offsets are clamped to ±16 of the digit's steps
-constexpr int32_t kImpossible = 13 << 16;            // codewords that take more bits than this from the prior are left out
+constexpr int32_t kImpossible = 13 << 16;  // codewords that take more bits than this from the prior are left out
 
 // How many codewords a group can take in a digit: see GroupQuantiser::fine_prefix.
 int possible(const Codebook& book, int sigma_max, int digit, bool moved) {
     return moved ? book.count : book.prefix[std::max(0, sigma_max - 2 * kSigmaPerOctave * digit)];
 }
 
-// The frequencies of the first `count` codewords in a digit, where coarser digits have given `value` (with kCodewordBits).
-void digit_frequencies(const Stage& stage, const Codebook& book, int digit, int count, const uint8_t* sigma, const int32_t* value,
-                       bool moved, uint16_t* frequencies) {
+// The frequencies of the first `count` codewords in a digit, where coarser digits have given `value` (with
+// kCodewordBits).
+void digit_frequencies(const Stage& stage, const Codebook& book, int digit, int count, const uint8_t* sigma,
+                       const int32_t* value, bool moved, uint16_t* frequencies) {
     int32_t inverse[kGroup], offset[kGroup], exponents[256];
     for (int i = 0; i < kGroup; ++i) {
         inverse[i] = stage.inverse_variance[digit > 0][std::max(0, sigma[i] - 2 * kSigmaPerOctave * digit)];
@@ -35,7 +36,7 @@ int largest(const uint8_t* sigma) { return std::max(std::max(sigma[0], sigma[1])
 
 // Where a group lies in a band's maps.
 struct Group {
-    long index, latent;  // of the position's groups; of its first latent in the maps
+    int64_t index, latent;  // of the position's groups; of its first latent in the maps
     const uint8_t* sigma;
     uint8_t* code;
     int32_t* value;
@@ -44,36 +45,38 @@ struct Group {
 // Visits the groups of a part of a band in coding order: row by row, position by position, group by group.
 template <class Visit>
 void for_each_group(const Stage& stage, Rectangle part, Band& band, const Visit& visit) {
-    const long d = stage.shape.latents, groups = d / kGroup;
-    for (long y = part.top - band.area.top; y < part.bottom - band.area.top; ++y)
-        for (long x = part.left - band.area.left; x < part.right - band.area.left; ++x)
-            for (long g = 0; g < groups; ++g) {
-                const long at = (y * band.area.width() + x) * d + g * kGroup;
-                visit(Group{g, at, band.sigma.data.data() + at, band.code.data.data() + at / kGroup * stage.shape.digits,
-                            band.value.data.data() + at});
+    const int64_t d = stage.shape.latents, groups = d / kGroup;
+    for (int64_t y = part.top - band.area.top; y < part.bottom - band.area.top; ++y)
+        for (int64_t x = part.left - band.area.left; x < part.right - band.area.left; ++x)
+            for (int64_t g = 0; g < groups; ++g) {
+                const int64_t at = (y * band.area.width() + x) * d + g * kGroup;
+                visit(Group{g, at, band.sigma.data.data() + at,
+                            band.code.data.data() + at / kGroup * stage.shape.digits, band.value.data.data() + at});
             }
 }
 
 }  // namespace
 
-Tiling::Tiling(long height, long width, int tile_log2, long multiple)
+Tiling::Tiling(int64_t height, int64_t width, int tile_log2, int64_t multiple)
     : height_((height + multiple - 1) / multiple * multiple),
       width_((width + multiple - 1) / multiple * multiple),
-      rows_((height_ + (1L << tile_log2) - 1) >> tile_log2),
-      columns_((width_ + (1L << tile_log2) - 1) >> tile_log2),
+      rows_((height_ + (int64_t{1} << tile_log2) - 1) >> tile_log2),
+      columns_((width_ + (int64_t{1} << tile_log2) - 1) >> tile_log2),
       tile_log2_(tile_log2) {}
 
-Rectangle Tiling::at(long row, long column, int level) const {
-    const long side = 1L << tile_log2_, top = row * side, left = column * side, unit = static_cast<long>(kBlock) << level;
+Rectangle Tiling::at(int64_t row, int64_t column, int level) const {
+    const int64_t side = int64_t{1} << tile_log2_, top = row * side, left = column * side,
+                  unit = static_cast<int64_t>(kBlock) << level;
     return {top / unit, left / unit, std::min(top + side, height_) / unit, std::min(left + side, width_) / unit};
 }
 
 Rectangle Tiling::around(Rectangle r, int level) const {
-    const long tile = side(level);
+    const int64_t tile = side(level);
     return {r.top / tile, r.left / tile, (r.bottom + tile - 1) / tile, (r.right + tile - 1) / tile};
 }
 
-Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int count, const std::vector<int32_t>& inverse_variance) {
+Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int count,
+                       const std::vector<int32_t>& inverse_variance) {
     constexpr int kCodewordMax = 8 << kCodewordBits;  // within 8 steps: keeps every exponent inside an int32
     Codebook book;
     book.count = count;
@@ -83,7 +86,8 @@ Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int
     for (int k = 0; k < count; ++k)
         for (int i = 0; i < kGroup; ++i) {
             const int32_t c = codewords[k * kGroup + i];
-            if (std::abs(c) > kCodewordMax || (k == 0 && c != 0)) throw std::invalid_argument("a codebook has an impossible codeword");
+            if (std::abs(c) > kCodewordMax || (k == 0 && c != 0))
+                throw std::invalid_argument("a codebook has an impossible codeword");
             const size_t at = static_cast<size_t>(i) * count + k;
             book.words[at] = static_cast<int16_t>(c);
             book.squares[at] = static_cast<int16_t>((c * c + (1 << (kSquareShift - 1))) >> kSquareShift);
@@ -108,20 +112,24 @@ Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int
     return book;
 }
 
-void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, const Search& search, long begin, long end, Band& band) {
-    const int32_t* step = stage.step.data() + static_cast<long>(quality - 1) * stage.shape.latents;
+void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, const Search& search,
+                  int64_t begin, int64_t end, Band& band) {
+    const int32_t* step = stage.step.data() + static_cast<int64_t>(quality - 1) * stage.shape.latents;
     float sigmas[kSigmaCount];
-    for (int i = 0; i < kSigmaCount; ++i) sigmas[i] = std::exp2(static_cast<float>(i) / kSigmaPerOctave + kSigmaOctaveMin);
+    for (int i = 0; i < kSigmaCount; ++i)
+        sigmas[i] = std::exp2(static_cast<float>(i) / kSigmaPerOctave + kSigmaOctaveMin);
     const Rectangle rows{band.area.top + begin, band.area.left, band.area.top + end, band.area.right};
     for_each_group(stage, rows, band, [&](const Group& group) {
         const Codebook& book = stage.groups[group.index];
         const int sigma_max = largest(group.sigma);
         bool coded = false;
-        for (int digit = 0; digit < stage.shape.digits; ++digit) coded |= possible(digit ? stage.coarse : book, sigma_max, digit, false) > 1;
+        for (int digit = 0; digit < stage.shape.digits; ++digit)
+            coded |= possible(digit ? stage.coarse : book, sigma_max, digit, false) > 1;
         if (!coded) return;  // codes are zero at the start
         float residual[kGroup], spread[kGroup];
         for (int i = 0; i < kGroup; ++i) {
-            const float unit = std::ldexp(static_cast<float>(step[group.index * kGroup + i]), feature_bits - kStepBits);  // a step
+            const float unit =
+                std::ldexp(static_cast<float>(step[group.index * kGroup + i]), feature_bits - kStepBits);  // a step
             residual[i] = static_cast<float>(z.data[group.latent + i] - band.mu.data[group.latent + i]) / unit;
             spread[i] = sigmas[group.sigma[i]];
         }

@@ -1,6 +1,6 @@
 // Interleaved range asymmetric numeral systems (Duda 2013, arXiv:1311.2540; Giesen 2014, arXiv:1402.3392).
-// Frequencies have 16 bits and sum to 2^16; states have 40 bits and move in and out of 16-bit little-endian words. The 8 bits
-// between a frequency's and the smallest state's keep what rounding costs under 0.01 %.
+// Frequencies have 16 bits and sum to 2^16; states have 40 bits and move in and out of 16-bit little-endian words. The
+// 8 bits between a frequency's and the smallest state's keep what rounding costs under 0.01 %.
 #pragma once
 #include <cstdint>
 #include <stdexcept>
@@ -15,7 +15,8 @@ struct CorruptStream : std::runtime_error {
 
 constexpr int kFrequencyBits = 16;
 constexpr uint32_t kFrequencyTotal = 1u << kFrequencyBits;
-constexpr uint64_t kStateLow = uint64_t{1} << 24;  // states lie in [2^24, 2^40); an encoder starts, a decoder ends, at 2^24
+constexpr uint64_t kStateLow = uint64_t{1}
+                               << 24;  // states lie in [2^24, 2^40); an encoder starts, a decoder ends, at 2^24
 constexpr int kStateBytes = 5;
 
 // Collects symbols in the order in which the decoder will read them; symbol i belongs to state i mod `lanes`.
@@ -58,7 +59,8 @@ class RansDecoder {
 public:
     RansDecoder(const uint8_t* data, size_t size, int lanes) : next_(data), end_(data + size), lanes_(lanes) {
         if (size == 0) return;
-        if (size < kStateBytes * lanes_ || (size - kStateBytes * lanes_) % 2) throw CorruptStream("a coded stream has an impossible length");
+        if (size < kStateBytes * lanes_ || (size - kStateBytes * lanes_) % 2)
+            throw CorruptStream("a coded stream has an impossible length");
         for (size_t i = 0; i < lanes_; ++i) {
             uint64_t x = 0;
             for (int j = 0; j < kStateBytes; ++j) x |= static_cast<uint64_t>(*next_++) << 8 * j;

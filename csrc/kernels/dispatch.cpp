@@ -22,8 +22,8 @@ namespace {
 std::vector<const Kernels*> available() {
     std::vector<const Kernels*> found;
 #if defined(AEC_HAVE_AVX512)
-    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512vnni"))
+    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
         found.push_back(&avx512_kernels);
 #endif
 #if defined(AEC_HAVE_AVX2)

@@ -6,28 +6,29 @@
 
 namespace aec {
 
-constexpr int kGroup = 4;          // latent dimensions that are quantised together
-constexpr int kOutBlock = 16;      // channel counts are multiples of this
+constexpr int kGroup = 4;             // latent dimensions that are quantised together
+constexpr int kOutBlock = 16;         // channel counts are multiples of this
 constexpr int kConvInputMax = 16383;  // convolution inputs are clamped to 15 bits
 
 // One output row of a convolution in fixed point: out = (sum of weight * input + bias) >> shift, rounded.
 struct ConvRow {
-    const int16_t* const* taps;  // [taps] where the first output pixel's input for that tap starts, within ±kConvInputMax
+    const int16_t* const*
+        taps;  // [taps] where the first output pixel's input for that tap starts, within ±kConvInputMax
     int tap_count;
-    long pixel_stride;  // int16s from one output pixel's input to the next one's
+    int64_t pixel_stride;  // int16s from one output pixel's input to the next one's
     int in_channels;
     const int16_t* weights;  // [out / 16][taps][in / 2][16][2]
     int out_channels;
     const int32_t* bias;   // [out] the rounding offset included
     const int32_t* shift;  // [out]
-    long width;
+    int64_t width;
     int32_t* out;  // [width][out]
 };
 
 constexpr int kCodewordBits = 8;                     // fractional bits of codewords, in quantiser steps
 constexpr int kSquareShift = 2 * kCodewordBits - 6;  // squares have 6 fractional bits
 constexpr int32_t kTermMax = 1 << 28;                // of an exponent's terms, so that four and a weight fit an int32
-constexpr int kSigmaCount = 96;  // the prior's σ is one of 2^(index / 8 - 4) quantiser steps
+constexpr int kSigmaCount = 96;                      // the prior's σ is one of 2^(index / 8 - 4) quantiser steps
 constexpr int kSigmaPerOctave = 8;
 constexpr int kSigmaOctaveMin = -4;
 constexpr int kMaxDigits = 8;
@@ -39,17 +40,17 @@ constexpr int kMaxCodewords = 256;
 // With t = (what the coarser digits give) / 4^j + codeword, all in the digit's own steps, its prior is
 //     P(k) ∝ exp(log_weight_k - sum_i t_i^2 / (2 (σ_i^2 / 16^j + cell_variance))).
 struct GroupQuantiser {
-    int digits;                   // 1..kMaxDigits
-    int codewords;                // K, a multiple of 8, at most kMaxCodewords
-    const float* fine;            // [4][K] the finest digit's codewords; codeword 0 is zero
-    const float* coarse;          // [4][K] those of every other digit; codeword 0 is zero
-    const float* log_weight[2];   // [K] natural logs, of the finest digit: where the coarser digits are all zero, or not
+    int digits;                  // 1..kMaxDigits
+    int codewords;               // K, a multiple of 8, at most kMaxCodewords
+    const float* fine;           // [4][K] the finest digit's codewords; codeword 0 is zero
+    const float* coarse;         // [4][K] those of every other digit; codeword 0 is zero
+    const float* log_weight[2];  // [K] natural logs, of the finest digit: where the coarser digits are all zero, or not
     float fine_variance, coarse_variance;
     // [kSigmaCount] how many codewords are possible where the coarser digits are all zero, by the index of the group's
     // largest σ in the digit's steps: 1, or a multiple of 8. A lone codeword costs no bits.
     const int32_t *fine_prefix, *coarse_prefix;
-    // Codewords that the finest digit can take all the same where the residual is long: in training, so that a σ that is
-    // too small is noticed; 1 where the codes are for a file.
+    // Codewords that the finest digit can take all the same where the residual is int64_t: in training, so that a σ
+    // that is too small is noticed; 1 where the codes are for a file.
     int surprise;
 };
 
@@ -87,14 +88,16 @@ struct PriorTables {
 struct Kernels {
     const char* name;
     void (*conv_row)(const ConvRow&);
-    // out = leaky(clamp16(in) * scale / 2^12 + shift), clamped to a convolution's input; [width][n], scale and shift [n]
-    void (*film)(const int32_t* in, const int16_t* scale, const int16_t* shift, int16_t* out, long width, long n);
-    void (*leaky)(const int32_t* in, int16_t* out, long count);            // leaky ReLU, clamped to a convolution's input
-    void (*add)(const int16_t* x, const int32_t* y, int16_t* out, long count);  // saturating
-    void (*clamp)(const int16_t* in, int16_t* out, long count);            // to a convolution's input
-    // Nearest codewords of queries begin..end: z [n][d], weight [n][d] or null, codebook [d][k], bias [k]; see nearest.h
-    void (*nearest)(const float* z, const float* weight, const float* codebook, const float* bias, long begin, long end, int d,
-                    int k, int32_t* index);
+    // out = leaky(clamp16(in) * scale / 2^12 + shift), clamped to a convolution's input; [width][n], scale and shift
+    // [n]
+    void (*film)(const int32_t* in, const int16_t* scale, const int16_t* shift, int16_t* out, int64_t width, int64_t n);
+    void (*leaky)(const int32_t* in, int16_t* out, int64_t count);  // leaky ReLU, clamped to a convolution's input
+    void (*add)(const int16_t* x, const int32_t* y, int16_t* out, int64_t count);  // saturating
+    void (*clamp)(const int16_t* in, int16_t* out, int64_t count);                 // to a convolution's input
+    // Nearest codewords of queries begin..end: z [n][d], weight [n][d] or null, codebook [d][k], bias [k]; see
+    // nearest.h
+    void (*nearest)(const float* z, const float* weight, const float* codebook, const float* bias, int64_t begin,
+                    int64_t end, int d, int k, int32_t* index);
     // Exponents -log2 of the prior's masses, with 16 fractional bits, of the first `count` codewords, a multiple of 8.
     // inverse [4]; offset [4], of what the coarser digits give, or null where they are all zero.
     void (*exponents)(const PriorTables&, int count, const int32_t* inverse, const int32_t* offset, int32_t* exponents);
@@ -102,12 +105,12 @@ struct Kernels {
     void (*frequencies)(const int32_t* exponents, int count, uint16_t* frequencies);
     // argmin over the codes of |residual - value|^2 + beta * bits; residual and sigma [4] in steps.
     Quantised (*quantise)(const GroupQuantiser&, const float* residual, const float* sigma, const Search&);
-    void (*quantise_gradient)(const GroupQuantiser&, const float* residual, const float* sigma, float beta, const Quantised&,
-                              const float* grad_value, float grad_bits, const GroupGradient&);
+    void (*quantise_gradient)(const GroupQuantiser&, const float* residual, const float* sigma, float beta,
+                              const Quantised&, const float* grad_value, float grad_bits, const GroupGradient&);
 };
 
-const Kernels& kernels();                        // the chosen ones; at first the best that this CPU runs
-std::vector<std::string> available_kernels();    // best first; "scalar" is always last
-void choose_kernels(const std::string& name);    // std::invalid_argument where the name is not available
+const Kernels& kernels();                      // the chosen ones; at first the best that this CPU runs
+std::vector<std::string> available_kernels();  // best first; "scalar" is always last
+void choose_kernels(const std::string& name);  // std::invalid_argument where the name is not available
 
 }  // namespace aec

@@ -1,5 +1,6 @@
 // The cost that a codeword is searched by: one definition for the vector kernels and for the CUDA kernel.
 #pragma once
+#include <cstdint>
 #include <cstring>
 
 #if defined(__CUDACC__)
@@ -10,10 +11,12 @@
 
 namespace aec {
 
-// |z - c|^2 + sum_i weight_i c_i^2 + bias, less |z|^2, which is the same for every codeword, of as many codewords as V has
-// lanes. `cost` comes in as bias + |c|^2; `c` points at the first codeword's first dimension, the next is `stride` floats on.
+// |z - c|^2 + sum_i weight_i c_i^2 + bias, less |z|^2, which is the same for every codeword, of as many codewords as V
+// has lanes. `cost` comes in as bias + |c|^2; `c` points at the first codeword's first dimension, the next is `stride`
+// floats on.
 template <bool kWeighted, class V>
-AEC_HOST_DEVICE inline V codeword_cost(V cost, const float* twice_z, const float* weight, const float* c, long stride, int d) {
+AEC_HOST_DEVICE inline V codeword_cost(V cost, const float* twice_z, const float* weight, const float* c,
+                                       int64_t stride, int d) {
     for (int i = 0; i < d; ++i) {
         V x;
         std::memcpy(&x, c + i * stride, sizeof x);
@@ -24,7 +27,7 @@ AEC_HOST_DEVICE inline V codeword_cost(V cost, const float* twice_z, const float
 }
 
 // bias + |c|^2
-AEC_HOST_DEVICE inline float codeword_norm(const float* c, long stride, int d, float bias) {
+AEC_HOST_DEVICE inline float codeword_norm(const float* c, int64_t stride, int d, float bias) {
     for (int i = 0; i < d; ++i) bias += c[i * stride] * c[i * stride];
     return bias;
 }

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/nearest.h"
 #include "kernels/nearest-inl.h"
+#include "kernels/nearest.h"
 
 namespace aec {
 namespace {
@@ -14,9 +14,9 @@ namespace {
 constexpr int kMaxDimensions = 16;
 
 template <bool kWeighted>
-__global__ void nearest_kernel(const float* z, const float* weight, const float* codebook, const float* norm, long n, int d, int k,
-                               int32_t* index) {
-    const long i = blockIdx.x * static_cast<long>(blockDim.x) + threadIdx.x;
+__global__ void nearest_kernel(const float* z, const float* weight, const float* codebook, const float* norm, int64_t n,
+                               int d, int k, int32_t* index) {
+    const int64_t i = blockIdx.x * static_cast<int64_t>(blockDim.x) + threadIdx.x;
     if (i >= n) return;
     float twice[kMaxDimensions], own[kMaxDimensions];
     for (int j = 0; j < d; ++j) twice[j] = 2.0f * z[i * d + j], own[j] = kWeighted ? weight[i * d + j] : 0.0f;
@@ -51,7 +51,8 @@ bool cuda_available() {
     return cudaGetDeviceCount(&devices) == cudaSuccess && devices > 0;
 }
 
-void nearest_cuda(const float* z, const float* weight, const float* codebook, const float* bias, long n, int d, int k, int32_t* index) {
+void nearest_cuda(const float* z, const float* weight, const float* codebook, const float* bias, int64_t n, int d,
+                  int k, int32_t* index) {
     if (d > kMaxDimensions) throw std::runtime_error("CUDA: at most 16 dimensions");
     if (n == 0) return;
     std::vector<float> norm(k);

@@ -6,13 +6,14 @@ namespace aec {
 
 // index[n] = argmin_k |z_n - c_k|^2 + sum_i weight_ni c_ki^2 + bias_k, the lowest index where costs tie.
 // z, weight [n][d], weight may be null; codebook [d][k], dimension-major; bias [k].
-void nearest(const float* z, const float* weight, const float* codebook, const float* bias, long n, int d, int k, int threads,
-             int32_t* index);
+void nearest(const float* z, const float* weight, const float* codebook, const float* bias, int64_t n, int d, int k,
+             int threads, int32_t* index);
 
 #if defined(AEC_HAVE_CUDA)
 bool cuda_available();
 // The same on the first CUDA device, from and to host memory; throws std::runtime_error where the device fails.
-void nearest_cuda(const float* z, const float* weight, const float* codebook, const float* bias, long n, int d, int k, int32_t* index);
+void nearest_cuda(const float* z, const float* weight, const float* codebook, const float* bias, int64_t n, int d,
+                  int k, int32_t* index);
 #endif
 
 }  // namespace aec

@@ -18,7 +18,8 @@ void exponents(const PriorTables& t, int count, const int32_t* inverse, const in
     }
 }
 
-// 65536 * 2^-e for e in bits with 16 fractional bits: a cubic of the fraction, within 1e-4, that never rises; then a shift.
+// 65536 * 2^-e for e in bits with 16 fractional bits: a cubic of the fraction, within 1e-4, that never rises; then a
+// shift.
 inline i32x8 mass(i32x8 e) {
     const i32x8 f = (e >> 1) & splat(32767), whole = e >> 16;
     i32x8 m = splat(15158) - ((splat(2597) * f) >> 15);
@@ -40,9 +41,11 @@ void frequencies(const int32_t* exponents, int count, uint16_t* out) {
     uint32_t total = 0;
     for (int i = 0; i < 8; ++i) total += static_cast<uint32_t>(sums[i]);
 
-    // Each gets one count and its share of the rest; what rounding down leaves goes to the likeliest (the first of them).
+    // Each gets one count and its share of the rest; what rounding down leaves goes to the likeliest (the first of
+    // them).
     const uint64_t scale = (static_cast<uint64_t>(65536 - count) << 24) / total;  // at most 2^24
-    const u32x8 high = (u32x8)splat(static_cast<int32_t>(scale >> 8)), rest = (u32x8)splat(static_cast<int32_t>(scale & 255));
+    const u32x8 high = (u32x8)splat(static_cast<int32_t>(scale >> 8)),
+                rest = (u32x8)splat(static_cast<int32_t>(scale & 255));
     i32x8 given = splat(0);
     RunningMinimum likeliest;  // of the frequencies' negatives
     for (int k = 0; k < count; k += 8) {

@@ -2,10 +2,10 @@
 // namespace. Entropy-constrained VQ: Chou, Lookabaugh and Gray, IEEE TASSP 1989.
 
 constexpr float kLn2 = 0.6931471805599453f;
-constexpr float kSureZero = 0.35f;        // squared norm inside which zero is D4's nearest point: (2^(-1/4) / sqrt 2)^2
-constexpr float kNegligible = -15.0f;     // log of a soft assignment that counts as zero
-constexpr float kTemperature = 0.1532f;   // of the soft assignment: twice D4's second moment, so its spread is a cell's
-constexpr float kSmooth = 1.4f;           // σ in steps above which the codewords lie dense in the prior
+constexpr float kSureZero = 0.35f;       // squared norm inside which zero is D4's nearest point: (2^(-1/4) / sqrt 2)^2
+constexpr float kNegligible = -15.0f;    // log of a soft assignment that counts as zero
+constexpr float kTemperature = 0.1532f;  // of the soft assignment: twice D4's second moment, so its spread is a cell's
+constexpr float kSmooth = 1.4f;          // σ in steps above which the codewords lie dense in the prior
 
 inline f32x8 exp_negative(f32x8 x) {  // e^x for x <= 0, to 2e-7 of the value; 0 below -87
     const f32x8 y = x * splat(1.44269504f);
@@ -36,29 +36,31 @@ inline int sigma_index(float sigma) {  // the nearest of the prior's σ, which m
 // The coarsest digit that can be other than zero.
 inline int top_digit(const GroupQuantiser& q, int sigma_at) {
     int digit = q.digits - 1;
-    while (digit > 0 && q.coarse_prefix[std::min(kSigmaCount - 1, std::max(0, sigma_at - 2 * kSigmaPerOctave * digit))] == 1) --digit;
+    while (digit > 0 &&
+           q.coarse_prefix[std::min(kSigmaCount - 1, std::max(0, sigma_at - 2 * kSigmaPerOctave * digit))] == 1)
+        --digit;
     return digit;
 }
 
 // The prior of one digit, and where the search stands in it.
 struct DigitPrior {
-    int count;                        // possible codewords; where it is 1, nothing is coded
-    const float* codebook;            // [4][K]
-    const float* log_weight;          // [K] or null
-    float variance[kGroup];           // σ² + s, in the digit's steps
-    float offset[kGroup];             // what the coarser digits give, in the digit's steps
-    float left[kGroup];               // what they leave of the residual
-    float left_norm;                  // squared
-    float energy[kMaxCodewords];      // -log of the unnormalised mass
-    float mass[kMaxCodewords];        // relative to the likeliest codeword's
-    float total;                      // of the masses
-    float log_total;                  // log of the sum of the unnormalised masses
+    int count;                    // possible codewords; where it is 1, nothing is coded
+    const float* codebook;        // [4][K]
+    const float* log_weight;      // [K] or null
+    float variance[kGroup];       // σ² + s, in the digit's steps
+    float offset[kGroup];         // what the coarser digits give, in the digit's steps
+    float left[kGroup];           // what they leave of the residual
+    float left_norm;              // squared
+    float energy[kMaxCodewords];  // -log of the unnormalised mass
+    float mass[kMaxCodewords];    // relative to the likeliest codeword's
+    float total;                  // of the masses
+    float log_total;              // log of the sum of the unnormalised masses
 
     float bits(int k) const { return (energy[k] + log_total) * (1 / kLn2); }
 };
 
-inline void digit_prior(const GroupQuantiser& q, int digit, float scale, const float* residual, const float* value, bool moved,
-                        const float* sigma, int sigma_at, DigitPrior& prior) {
+inline void digit_prior(const GroupQuantiser& q, int digit, float scale, const float* residual, const float* value,
+                        bool moved, const float* sigma, int sigma_at, DigitPrior& prior) {
     const int32_t* prefix = digit ? q.coarse_prefix : q.fine_prefix;
     const int at = std::min(kSigmaCount - 1, std::max(0, sigma_at - 2 * kSigmaPerOctave * digit));
     prior.count = moved ? q.codewords : prefix[at];
@@ -124,7 +126,8 @@ struct Path {
 };
 
 // Extends a path by codeword k of a digit.
-inline Path extended(const Path& path, const DigitPrior& prior, const GroupQuantiser& q, int position, float scale, int k) {
+inline Path extended(const Path& path, const DigitPrior& prior, const GroupQuantiser& q, int position, float scale,
+                     int k) {
     Path next = path;
     next.q.code[position] = static_cast<uint8_t>(k);
     if (prior.count > 1) next.q.bits += prior.bits(k);
@@ -159,7 +162,8 @@ Quantised quantise(const GroupQuantiser& q, const float* residual, const float* 
                 continue;
             }
             float worst = count < search.paths ? std::numeric_limits<float>::infinity() : found[count - 1].cost;
-            for (int first = 0; first < prior.count; first += 8) {  // paths are compared by what they leave for the finer digits
+            for (int first = 0; first < prior.count;
+                 first += 8) {  // paths are compared by what they leave for the finer digits
                 const f32x8 left = distances(prior, q, first) * splat(scale * scale);
                 for (int k = first; k < first + 8; ++k) {
                     if (left[k - first] >= worst) continue;
@@ -201,11 +205,11 @@ Quantised quantise(const GroupQuantiser& q, const float* residual, const float* 
 // With respect to σ and the tables, the gradients are those of the chosen codes' bits and value. With respect to the
 // residual, which the codes are piecewise constant in, they are those of the expectations under the soft assignment
 //     soft_k ∝ exp(-(|left - c_k|² + beta · bits_k) / temperature)
-// of what the coarser digits leave, along the path that was chosen; the bits in it are taken as constants. That path is the
-// wrong one as soon as another coarse digit is near. Where σ is large, or a coarse digit is not zero, the quantiser adds noise
-// and little else: the value follows the residual, and the bits follow the prior's density.
-void quantise_gradient(const GroupQuantiser& q, const float* residual, const float* sigma, float beta, const Quantised& chosen,
-                       const float* grad_value, float grad_bits, const GroupGradient& out) {
+// of what the coarser digits leave, along the path that was chosen; the bits in it are taken as constants. That path is
+// the wrong one as soon as another coarse digit is near. Where σ is large, or a coarse digit is not zero, the quantiser
+// adds noise and little else: the value follows the residual, and the bits follow the prior's density.
+void quantise_gradient(const GroupQuantiser& q, const float* residual, const float* sigma, float beta,
+                       const Quantised& chosen, const float* grad_value, float grad_bits, const GroupGradient& out) {
     const int sigma_at = sigma_index(std::max(std::max(sigma[0], sigma[1]), std::max(sigma[2], sigma[3])));
     DigitPrior prior;
     float value[kGroup] = {};
@@ -220,15 +224,16 @@ void quantise_gradient(const GroupQuantiser& q, const float* residual, const flo
             const float rate = beta / (scale * scale) / kLn2;
             f32x8 lowest = splat(std::numeric_limits<float>::infinity());
             for (int k = 0; k < prior.count; k += 8) {
-                const f32x8 c = (load<f32x8>(prior.energy + k) + splat(prior.log_total)) * splat(rate) + distances(prior, q, k);
+                const f32x8 c =
+                    (load<f32x8>(prior.energy + k) + splat(prior.log_total)) * splat(rate) + distances(prior, q, k);
                 store(soft + k, c);
                 lowest = c < lowest ? c : lowest;
             }
             float low = lowest[0];
             for (int i = 1; i < 8; ++i) low = std::min(low, lowest[i]);
 
-            // Sums under the soft assignment, not yet normalised: of 1, of the bits b, of h = grad_value·c, of c, b·c and
-            // h·c; and the prior's mean of t².
+            // Sums under the soft assignment, not yet normalised: of 1, of the bits b, of h = grad_value·c, of c, b·c
+            // and h·c; and the prior's mean of t².
             f32x8 total = splat(0.0f), sum_b = splat(0.0f), sum_h = splat(0.0f);
             f32x8 sum_c[kGroup] = {}, sum_bc[kGroup] = {}, sum_hc[kGroup] = {}, square[kGroup] = {};
             const bool fine = digit == 0;
@@ -265,7 +270,8 @@ void quantise_gradient(const GroupQuantiser& q, const float* residual, const flo
                     for (int i = 0; i < kGroup; ++i) sum_hc[i] += sh * c[i];
                 }
             }
-            const float normalise = smooth ? 0 : 1 / sum(total), mean_b = sum(sum_b) * normalise, mean_h = sum(sum_h) * normalise;
+            const float normalise = smooth ? 0 : 1 / sum(total), mean_b = sum(sum_b) * normalise,
+                        mean_h = sum(sum_h) * normalise;
             float variance_gradient = 0;
             for (int i = 0; i < kGroup; ++i) {
                 const float mean_c = sum(sum_c[i]) * normalise, v = prior.variance[i];

@@ -88,42 +88,47 @@ typedef int32_t i32xn __attribute__((vector_size(4 * kNearestLanes)));
 
 // The nearest codewords of kQueries queries; d is kDimensions, or that is 0.
 template <bool kWeighted, int kQueries, int kDimensions>
-inline void nearest_of(const float* twice_z, const float* weight, const float* codebook, const float* norm, int dimensions, int k,
-                       int32_t* index) {
+inline void nearest_of(const float* twice_z, const float* weight, const float* codebook, const float* norm,
+                       int dimensions, int k, int32_t* index) {
     const int d = kDimensions ? kDimensions : dimensions;
     Minimum<f32xn, i32xn> minimum[kQueries];
     int j = 0;
     for (; j + kNearestLanes <= k; j += kNearestLanes)
         for (int q = 0; q < kQueries; ++q)
-            minimum[q].offer(codeword_cost<kWeighted>(load<f32xn>(norm + j), twice_z + q * d, weight + q * d, codebook + j, k, d), j);
+            minimum[q].offer(
+                codeword_cost<kWeighted>(load<f32xn>(norm + j), twice_z + q * d, weight + q * d, codebook + j, k, d),
+                j);
     for (int q = 0; q < kQueries; ++q) {
         float cost;
         index[q] = minimum[q].index(cost);
         for (int rest = j; rest < k; ++rest) {
-            const float c = codeword_cost<kWeighted>(norm[rest], twice_z + q * d, weight + q * d, codebook + rest, k, d);
+            const float c =
+                codeword_cost<kWeighted>(norm[rest], twice_z + q * d, weight + q * d, codebook + rest, k, d);
             if (c < cost) cost = c, index[q] = rest;
         }
     }
 }
 
 template <bool kWeighted, int kDimensions>
-inline void nearest_block(const float* z, const float* weight, const float* codebook, const float* norm, long begin, long end, int d,
-                          int k, int32_t* index) {
+inline void nearest_block(const float* z, const float* weight, const float* codebook, const float* norm, int64_t begin,
+                          int64_t end, int d, int k, int32_t* index) {
     constexpr int kQueries = 4;
     std::vector<float> twice(kQueries * d);
-    for (long n = begin; n < end; n += kQueries) {
-        const int count = static_cast<int>(std::min<long>(kQueries, end - n));
+    for (int64_t n = begin; n < end; n += kQueries) {
+        const int count = static_cast<int>(std::min<int64_t>(kQueries, end - n));
         for (int i = 0; i < count * d; ++i) twice[i] = 2.0f * z[n * d + i];
         const float* own = kWeighted ? weight + n * d : twice.data();  // not read where there are no weights
-        if (count == kQueries) nearest_of<kWeighted, kQueries, kDimensions>(twice.data(), own, codebook, norm, d, k, index + n);
+        if (count == kQueries)
+            nearest_of<kWeighted, kQueries, kDimensions>(twice.data(), own, codebook, norm, d, k, index + n);
         else
             for (int q = 0; q < count; ++q)
-                nearest_of<kWeighted, 1, kDimensions>(twice.data() + q * d, own + q * d, codebook, norm, d, k, index + n + q);
+                nearest_of<kWeighted, 1, kDimensions>(twice.data() + q * d, own + q * d, codebook, norm, d, k,
+                                                      index + n + q);
     }
 }
 
-void nearest(const float* z, const float* weight, const float* codebook, const float* bias, long begin, long end, int d, int k,
-             int32_t* index) {
+void nearest(const float* z, const float* weight, const float* codebook, const float* bias, int64_t begin, int64_t end,
+             int d, int k, int32_t* index) {
     std::vector<float> norm(k);
     for (int c = 0; c < k; ++c) norm[c] = codeword_norm(codebook + c, k, d, bias[c]);
     const auto block = weight ? (d == kGroup ? nearest_block<true, kGroup> : nearest_block<true, 0>)
@@ -140,8 +145,17 @@ void nearest(const float* z, const float* weight, const float* codebook, const f
 #define AEC_TABLE(x) AEC_TABLE_2(x)
 extern const Kernels AEC_TABLE(AEC_TARGET);
 const Kernels AEC_TABLE(AEC_TARGET) = {
-    AEC_NAME(AEC_TARGET),     AEC_TARGET::conv_row, AEC_TARGET::film,        AEC_TARGET::leaky,    AEC_TARGET::add,
-    AEC_TARGET::clamp,        AEC_TARGET::nearest,  AEC_TARGET::exponents, AEC_TARGET::frequencies, AEC_TARGET::quantise, AEC_TARGET::quantise_gradient,
+    AEC_NAME(AEC_TARGET),
+    AEC_TARGET::conv_row,
+    AEC_TARGET::film,
+    AEC_TARGET::leaky,
+    AEC_TARGET::add,
+    AEC_TARGET::clamp,
+    AEC_TARGET::nearest,
+    AEC_TARGET::exponents,
+    AEC_TARGET::frequencies,
+    AEC_TARGET::quantise,
+    AEC_TARGET::quantise_gradient,
 };
 
 }  // namespace aec

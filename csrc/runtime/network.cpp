@@ -40,13 +40,13 @@ struct Place {
     bool last_of_stream;
     int threads;
 
-    long row(const Band& band) const { return band.area.top / tiling.side(stage.shape.level); }
+    int64_t row(const Band& band) const { return band.area.top / tiling.side(stage.shape.level); }
     // The band's part of the tile in a column, from the left of the area.
-    Rectangle part(const Band& band, long column) const {
+    Rectangle part(const Band& band, int64_t column) const {
         const Rectangle tile = tiling.at(row(band), tiles.left + column, stage.shape.level);
         return {band.area.top, tile.left, band.area.bottom, tile.right};
     }
-    long tile(const Band& band, long column) const { return row(band) * tiling.columns() + tiles.left + column; }
+    int64_t tile(const Band& band, int64_t column) const { return row(band) * tiling.columns() + tiles.left + column; }
     bool finishes_tiles(const Band& band) const {
         return last_of_stream && band.area.bottom == tiling.at(row(band), 0, stage.shape.level).bottom;
     }
@@ -54,31 +54,33 @@ struct Place {
 
 // The rANS coders of the tiles that are being worked on, by stream and tile; Coder is RansEncoder or RansDecoder.
 template <class Coder>
-using Open = std::map<std::pair<int, long>, Coder>;
+using Open = std::map<std::pair<int, int64_t>, Coder>;
 
 class StageEncoder : public StageCoder {
 public:
     using Chooser = std::function<void(Band&)>;  // fills in a band's codes
 
-    StageEncoder(const Place& place, Chooser choose, Open<RansEncoder>& open, std::vector<std::string>& tiles, double& bits)
+    StageEncoder(const Place& place, Chooser choose, Open<RansEncoder>& open, std::vector<std::string>& tiles,
+                 double& bits)
         : place_(place), choose_(std::move(choose)), open_(open), tiles_(tiles), bits_(bits) {}
 
     void code(Band& band) override {
         choose_(band);
         const int stream = place_.stage.shape.stream;
-        const long columns = place_.tiles.width();
+        const int64_t columns = place_.tiles.width();
         std::vector<RansEncoder*> coders;
-        for (long c = 0; c < columns; ++c) coders.push_back(&open_.try_emplace({stream, place_.tile(band, c)}, kLanes).first->second);
+        for (int64_t c = 0; c < columns; ++c)
+            coders.push_back(&open_.try_emplace({stream, place_.tile(band, c)}, kLanes).first->second);
         const bool finish = place_.finishes_tiles(band);
         std::vector<double> bits(columns);
-        parallel_for(columns, place_.threads, 1, [&](long begin, long end, int) {
-            for (long c = begin; c < end; ++c) {
+        parallel_for(columns, place_.threads, 1, [&](int64_t begin, int64_t end, int) {
+            for (int64_t c = begin; c < end; ++c) {
                 bits[c] = write_codes(place_.stage, place_.part(band, c), band, *coders[c]);
                 if (finish) tiles_[place_.tile(band, c)] = coders[c]->finish();
             }
         });
         for (double b : bits) bits_ += b;
-        for (long c = 0; finish && c < columns; ++c) open_.erase({stream, place_.tile(band, c)});
+        for (int64_t c = 0; finish && c < columns; ++c) open_.erase({stream, place_.tile(band, c)});
     }
 
 private:
@@ -98,25 +100,25 @@ public:
 
     void code(Band& band) override {
         const int stream = place_.stage.shape.stream;
-        std::vector<long> columns;
+        std::vector<int64_t> columns;
         std::vector<RansDecoder*> coders;
-        for (long c = 0; c < place_.tiles.width(); ++c) {
-            const long tile = place_.tile(band, c);
+        for (int64_t c = 0; c < place_.tiles.width(); ++c) {
+            const int64_t tile = place_.tile(band, c);
             if (missing_[tile]) continue;
             const auto* data = reinterpret_cast<const uint8_t*>(tiles_[tile]->data());
             columns.push_back(c);
             coders.push_back(&open_.try_emplace({stream, tile}, data, tiles_[tile]->size(), kLanes).first->second);
         }
         const bool finish = place_.finishes_tiles(band);
-        parallel_for(columns.size(), place_.threads, 1, [&](long begin, long end, int) {
-            for (long i = begin; i < end; ++i) {
+        parallel_for(columns.size(), place_.threads, 1, [&](int64_t begin, int64_t end, int) {
+            for (int64_t i = begin; i < end; ++i) {
                 read_codes(place_.stage, place_.part(band, columns[i]), band, *coders[i]);
                 if (finish) coders[i]->finish();
             }
         });
-        for (long c : columns)
+        for (int64_t c : columns)
             if (finish) open_.erase({stream, place_.tile(band, c)});
-        for (long y = 0; codes_ && y < band.area.height(); ++y)
+        for (int64_t y = 0; codes_ && y < band.area.height(); ++y)
             std::copy_n(band.code.row(y), band.area.width() * band.code.channels,
                         codes_->row(band.area.top + y) + band.area.left * codes_->channels);
     }
@@ -129,15 +131,16 @@ private:
     Map<uint8_t>* codes_;
 };
 
-// The tiles that cannot be decoded in a stage: those that the stream lacks, and those that see (or touch at a corner) one
-// that an earlier stage could not decode, as their probabilities are not those that the encoder had.
-std::vector<bool> missing_tiles(const Tiling& tiling, const std::vector<std::optional<std::string>>& tiles, const std::vector<bool>& before) {
+// The tiles that cannot be decoded in a stage: those that the stream lacks, and those that see (or touch at a corner)
+// one that an earlier stage could not decode, as their probabilities are not those that the encoder had.
+std::vector<bool> missing_tiles(const Tiling& tiling, const std::vector<std::optional<std::string>>& tiles,
+                                const std::vector<bool>& before) {
     std::vector<bool> missing(tiling.count());
-    for (long row = 0; row < tiling.rows(); ++row)
-        for (long column = 0; column < tiling.columns(); ++column) {
+    for (int64_t row = 0; row < tiling.rows(); ++row)
+        for (int64_t column = 0; column < tiling.columns(); ++column) {
             bool lost = !tiles[row * tiling.columns() + column];
-            for (long r = std::max(0L, row - 1); r < std::min(tiling.rows(), row + 2); ++r)
-                for (long c = std::max(0L, column - 1); c < std::min(tiling.columns(), column + 2); ++c)
+            for (int64_t r = std::max(int64_t{0}, row - 1); r < std::min(tiling.rows(), row + 2); ++r)
+                for (int64_t c = std::max(int64_t{0}, column - 1); c < std::min(tiling.columns(), column + 2); ++c)
                     lost = lost || (!before.empty() && before[r * tiling.columns() + c]);
             missing[row * tiling.columns() + column] = lost;
         }
@@ -146,7 +149,7 @@ std::vector<bool> missing_tiles(const Tiling& tiling, const std::vector<std::opt
 
 // The positions whose features an area of a head's pixels needs.
 Rectangle positions(const Head& head, Rectangle area) {
-    const long side = head.side;
+    const int64_t side = head.side;
     return {area.top / side, area.left / side, (area.bottom + side - 1) / side, (area.right + side - 1) / side};
 }
 
@@ -154,15 +157,16 @@ Rectangle positions(const Head& head, Rectangle area) {
 
 Network::Network(const NetworkShape& shape, const Tensors& t) : shape_(shape) {
     const int levels = static_cast<int>(shape.channels.size());
-    if (levels < 1 || levels > 8 || shape.hidden.size() != shape.channels.size() || shape.analysis.size() != shape.channels.size() ||
-        shape.stages.empty() || shape.feature_bits < 4 || shape.feature_bits > 12 || shape.codewords % 8 || shape.codewords < 8 ||
-        shape.codewords > 256)
+    if (levels < 1 || levels > 8 || shape.hidden.size() != shape.channels.size() ||
+        shape.analysis.size() != shape.channels.size() || shape.stages.empty() || shape.feature_bits < 4 ||
+        shape.feature_bits > 12 || shape.codewords % 8 || shape.codewords < 8 || shape.codewords > 256)
         throw std::invalid_argument("the network has an impossible shape");
     stem_ = load_conv(t, "stem", 3 * kBlock * kBlock, shape.channels[0], 1);
     for (int i = 0; i < levels; ++i) {
         analysis_.emplace_back();
         for (int j = 0; j < shape.analysis[i]; ++j)
-            analysis_[i].push_back(load_block(t, "analysis." + std::to_string(i) + "." + std::to_string(j), shape.channels[i], shape.hidden[i]));
+            analysis_[i].push_back(load_block(t, "analysis." + std::to_string(i) + "." + std::to_string(j),
+                                              shape.channels[i], shape.hidden[i]));
         if (i + 1 == levels) break;
         down_.push_back(load_conv(t, "down." + std::to_string(i), shape.channels[i], shape.channels[i + 1], 4));
         up_.push_back(load_conv(t, "up." + std::to_string(i), shape.channels[i + 1], 4 * shape.channels[i], 1));
@@ -170,7 +174,8 @@ Network::Network(const NetworkShape& shape, const Tensors& t) : shape_(shape) {
     for (size_t i = 0; i < shape.stages.size(); ++i) {
         const StageShape& s = shape.stages[i];
         const int level = i ? shape.stages[i - 1].level : levels - 1, stream = i ? shape.stages[i - 1].stream : 0;
-        if (s.level > level || s.stream < stream || s.stream > stream + 1 || (i == 0 && (s.level != level || s.stream != 0)))
+        if (s.level > level || s.stream < stream || s.stream > stream + 1 ||
+            (i == 0 && (s.level != level || s.stream != 0)))
             throw std::invalid_argument("the network's stages are out of order");
         stages_.push_back(load_stage(t, "stages." + std::to_string(i), shape, s));
     }
@@ -185,7 +190,8 @@ const Head& Network::head(int scale) const {
     throw std::invalid_argument("the model has no pictures reduced by " + std::to_string(scale));
 }
 
-std::vector<FlowPointer> Network::analysis(const uint8_t* pixels, long height, long width, const Tiling& tiling, int quality, int threads) const {
+std::vector<FlowPointer> Network::analysis(const uint8_t* pixels, int64_t height, int64_t width, const Tiling& tiling,
+                                           int quality, int threads) const {
     std::vector<FlowPointer> levels;
     FlowPointer e = stem(stem_, pixels, height, width, tiling.height() / kBlock, tiling.width() / kBlock, threads);
     for (size_t i = 0; i < analysis_.size(); ++i) {
@@ -200,16 +206,20 @@ std::vector<Network::StageAreas> Network::areas(const Tiling& tiling, int stages
     std::vector<StageAreas> result(stages);
     for (int i = stages; i-- > 0;) {
         const StageShape& shape = shape_.stages[i];
-        const long unit = static_cast<long>(kBlock) << shape.level, height = tiling.height() / unit, width = tiling.width() / unit;
+        const int64_t unit = static_cast<int64_t>(kBlock) << shape.level, height = tiling.height() / unit,
+                      width = tiling.width() / unit;
         auto grown = [&](Rectangle r) {
-            return Rectangle{std::max(0L, r.top - 1), std::max(0L, r.left - 1), std::min(height, r.bottom + 1), std::min(width, r.right + 1)};
+            return Rectangle{std::max(int64_t{0}, r.top - 1), std::max(int64_t{0}, r.left - 1),
+                             std::min(height, r.bottom + 1), std::min(width, r.right + 1)};
         };
         StageAreas& a = result[i];
         a.refined.resize(shape.refine);
         for (int j = shape.refine; j-- > 0; wanted = grown(wanted)) a.refined[j] = wanted;
         const Rectangle tiles = tiling.around(wanted, shape.level);
-        a.coded = {tiling.at(tiles.top, tiles.left, shape.level).top, tiling.at(tiles.top, tiles.left, shape.level).left,
-                   tiling.at(tiles.bottom - 1, tiles.right - 1, shape.level).bottom, tiling.at(tiles.bottom - 1, tiles.right - 1, shape.level).right};
+        a.coded = {tiling.at(tiles.top, tiles.left, shape.level).top,
+                   tiling.at(tiles.top, tiles.left, shape.level).left,
+                   tiling.at(tiles.bottom - 1, tiles.right - 1, shape.level).bottom,
+                   tiling.at(tiles.bottom - 1, tiles.right - 1, shape.level).right};
         wanted = a.before = grown(a.coded);
         for (int level = shape.level; i > 0 && level < shape_.stages[i - 1].level; ++level) {
             wanted = {wanted.top / 2, wanted.left / 2, (wanted.bottom + 1) / 2, (wanted.right + 1) / 2};
@@ -219,7 +229,7 @@ std::vector<Network::StageAreas> Network::areas(const Tiling& tiling, int stages
     return result;
 }
 
-std::vector<Rectangle> Network::tiles(long height, long width, int tile_log2, int scale, Rectangle area) const {
+std::vector<Rectangle> Network::tiles(int64_t height, int64_t width, int tile_log2, int scale, Rectangle area) const {
     const Tiling tiling(height, width, tile_log2, shape_.multiple());
     const Head& h = head(scale);
     std::vector<Rectangle> result(shape_.streams(), {0, 0, 0, 0});
@@ -230,21 +240,25 @@ std::vector<Rectangle> Network::tiles(long height, long width, int tile_log2, in
 }
 
 template <class MakeCoder>
-FlowPointer Network::synthesis(const Tiling& tiling, int stages, Rectangle wanted, int quality, int threads, bool decodes,
-                               const MakeCoder& make_coder) const {
+FlowPointer Network::synthesis(const Tiling& tiling, int stages, Rectangle wanted, int quality, int threads,
+                               bool decodes, const MakeCoder& make_coder) const {
     const auto all = areas(tiling, stages, wanted);
     int level = static_cast<int>(shape_.channels.size()) - 1;
-    FlowPointer f = zeros(tiling.height() / shape_.multiple(), tiling.width() / shape_.multiple(), all[0].before, shape_.channels[level], threads);
+    FlowPointer f = zeros(tiling.height() / shape_.multiple(), tiling.width() / shape_.multiple(), all[0].before,
+                          shape_.channels[level], threads);
     for (int i = 0; i < stages; ++i) {
         const Stage& stage = stages_[i];
         const StageAreas& area = all[i];
         for (size_t step = area.up.size(); step-- > 0;) f = upsample(up_[--level], f, area.up[step], threads);
         const bool first_of_stream = i == 0 || stages_[i - 1].shape.stream != stage.shape.stream;
-        const bool last_of_stream = i + 1 == static_cast<int>(stages_.size()) || stages_[i + 1].shape.stream != stage.shape.stream;
+        const bool last_of_stream =
+            i + 1 == static_cast<int>(stages_.size()) || stages_[i + 1].shape.stream != stage.shape.stream;
         const bool goes_on = decodes || i + 1 < stages;
         auto coder = make_coder(i, Place{stage, tiling, tiling.around(area.coded, level), last_of_stream, threads}, f);
-        f = code_stage({stage, tiling, quality, shape_.feature_bits, threads, !first_of_stream, goes_on}, f, area.coded, std::move(coder));
-        for (size_t j = 0; goes_on && j < stage.refine.size(); ++j) f = residual_block(stage.refine[j], f, area.refined[j], quality, threads);
+        f = code_stage({stage, tiling, quality, shape_.feature_bits, threads, !first_of_stream, goes_on}, f, area.coded,
+                       std::move(coder));
+        for (size_t j = 0; goes_on && j < stage.refine.size(); ++j)
+            f = residual_block(stage.refine[j], f, area.refined[j], quality, threads);
     }
     return f;
 }
@@ -257,18 +271,22 @@ Encoded Network::encode(const Tiling& tiling, int quality, int threads, const Ma
     Open<RansEncoder> open;
     const int stages = static_cast<int>(stages_.size());
     const Rectangle whole = tiling.whole(stages_.back().shape.level);
-    Reader f(synthesis(tiling, stages, whole, quality, threads, false, [&](int i, const Place& place, const FlowPointer& before) {
-        return std::make_unique<StageEncoder>(place, make_chooser(i, before), open, result.streams[place.stage.shape.stream], result.bits[i]);
-    }));
-    for_each_strip(f, [](long, long) {});  // the stages have done the work
+    Reader f(synthesis(
+        tiling, stages, whole, quality, threads, false, [&](int i, const Place& place, const FlowPointer& before) {
+            return std::make_unique<StageEncoder>(place, make_chooser(i, before), open,
+                                                  result.streams[place.stage.shape.stream], result.bits[i]);
+        }));
+    for_each_strip(f, [](int64_t, int64_t) {});  // the stages have done the work
     return result;
 }
 
-Encoded Network::encode(const uint8_t* pixels, long height, long width, int quality, int tile_log2, const std::vector<Search>& search,
-                        const std::vector<Features>& corrections, int threads) const {
+Encoded Network::encode(const uint8_t* pixels, int64_t height, int64_t width, int quality, int tile_log2,
+                        const std::vector<Search>& search, const std::vector<Features>& corrections,
+                        int threads) const {
     if (search.size() != stages_.size()) throw std::invalid_argument("the number of stages is wrong");
     const Tiling tiling(height, width, tile_log2, shape_.multiple());
-    if (!corrections.empty() && corrections.size() != stages_.size()) throw std::invalid_argument("the number of corrections is wrong");
+    if (!corrections.empty() && corrections.size() != stages_.size())
+        throw std::invalid_argument("the number of corrections is wrong");
     for (size_t i = 0; i < corrections.size(); ++i) {
         const Features& c = corrections[i];
         const Rectangle whole = tiling.whole(stages_[i].shape.level);
@@ -285,20 +303,22 @@ Encoded Network::encode(const uint8_t* pixels, long height, long width, int qual
                 const int16_t* more = corrections[i].row(band.area.top);
                 for (int32_t& v : z.data) v += *more++;
             }
-            parallel_for(band.area.height(), threads, 1, [&](long begin, long end, int) {
+            parallel_for(band.area.height(), threads, 1, [&](int64_t begin, int64_t end, int) {
                 choose_codes(stage, z, quality, shape_.feature_bits, how, begin, end, band);
             });
         };
     });
 }
 
-Encoded Network::encode(const Codes& codes, long height, long width, int quality, int tile_log2, int threads) const {
+Encoded Network::encode(const Codes& codes, int64_t height, int64_t width, int quality, int tile_log2,
+                        int threads) const {
     const Tiling tiling(height, width, tile_log2, shape_.multiple());
     if (codes.size() != stages_.size()) throw std::invalid_argument("the number of stages is wrong");
     for (size_t i = 0; i < stages_.size(); ++i) {
         const StageShape& s = stages_[i].shape;
         const Rectangle whole = tiling.whole(s.level);
-        if (codes[i].height != whole.height() || codes[i].width != whole.width() || codes[i].channels != s.latents / kGroup * s.digits)
+        if (codes[i].height != whole.height() || codes[i].width != whole.width() ||
+            codes[i].channels != s.latents / kGroup * s.digits)
             throw std::invalid_argument("the codes of stage " + std::to_string(i) + " have the wrong shape");
     }
     return encode(tiling, quality, threads, [&](int i, const FlowPointer&) -> StageEncoder::Chooser {
@@ -309,42 +329,47 @@ Encoded Network::encode(const Codes& codes, long height, long width, int quality
 }
 
 template <class Pixel>
-void Network::decode(const Streams& streams, long height, long width, int quality, int tile_log2, int threads, int scale, Rectangle area,
-                     Pixel* pixels, Codes* codes) const {
+void Network::decode(const Streams& streams, int64_t height, int64_t width, int quality, int tile_log2, int threads,
+                     int scale, Rectangle area, Pixel* pixels, Codes* codes) const {
     const Tiling tiling(height, width, tile_log2, shape_.multiple());
-    if (static_cast<int>(streams.size()) != shape_.streams()) throw CorruptStream("the number of coded streams is wrong");
+    if (static_cast<int>(streams.size()) != shape_.streams())
+        throw CorruptStream("the number of coded streams is wrong");
     for (const auto& s : streams)
-        if (static_cast<long>(s.size()) != tiling.count()) throw CorruptStream("the number of coded tiles is wrong");
+        if (static_cast<int64_t>(s.size()) != tiling.count()) throw CorruptStream("the number of coded tiles is wrong");
     const Head& head = this->head(scale);
     if (codes) codes->reserve(head.stages);  // so that their addresses stay
     Open<RansDecoder> open;
     std::vector<bool> missing;
-    Reader f(synthesis(tiling, head.stages, positions(head, area), quality, threads, true, [&](int i, const Place& place, const FlowPointer& before) {
-        const StageShape& s = place.stage.shape;
-        missing = missing_tiles(tiling, streams[s.stream], missing);
-        if (codes) codes->emplace_back(before->height, before->width, s.latents / kGroup * s.digits);
-        return std::make_unique<StageDecoder>(place, streams[s.stream], missing, open, codes ? &(*codes)[i] : nullptr);
-    }));
+    Reader f(synthesis(tiling, head.stages, positions(head, area), quality, threads, true,
+                       [&](int i, const Place& place, const FlowPointer& before) {
+                           const StageShape& s = place.stage.shape;
+                           missing = missing_tiles(tiling, streams[s.stream], missing);
+                           if (codes) codes->emplace_back(before->height, before->width, s.latents / kGroup * s.digits);
+                           return std::make_unique<StageDecoder>(place, streams[s.stream], missing, open,
+                                                                 codes ? &(*codes)[i] : nullptr);
+                       }));
     const Conv& conv = std::is_same_v<Pixel, uint16_t> ? head.deep : head.conv;
-    const long side = head.side, left = f.flow().area.left, columns = f.flow().area.width();
-    for_each_strip(f, [&](long top, long bottom) {
-        parallel_for(bottom - top, threads, 1, [&](long begin, long end, int) {
+    const int64_t side = head.side, left = f.flow().area.left, columns = f.flow().area.width();
+    for_each_strip(f, [&](int64_t top, int64_t bottom) {
+        parallel_for(bottom - top, threads, 1, [&](int64_t begin, int64_t end, int) {
             std::vector<int16_t> row(columns * f.channels());
             std::vector<int32_t> sums(columns * conv.out);
-            for (long y = top + begin; y < top + end; ++y) {
+            for (int64_t y = top + begin; y < top + end; ++y) {
                 kernels().clamp(f.row(y, left), row.data(), columns * f.channels());
                 conv_1x1(conv, row.data(), columns, sums.data());
-                for (long i = std::max(0L, area.top - y * side); i < std::min(side, area.bottom - y * side); ++i) {
+                for (int64_t i = std::max(int64_t{0}, area.top - y * side); i < std::min(side, area.bottom - y * side);
+                     ++i) {
                     Pixel* out = pixels + (y * side + i - area.top) * area.width() * 3;
-                    for (long x = area.left; x < area.right; ++x)
-                        for (int c = 0; c < 3; ++c) to_pixel(sums[(x / side - left) * conv.out + (c * side + i) * side + x % side], *out++);
+                    for (int64_t x = area.left; x < area.right; ++x)
+                        for (int c = 0; c < 3; ++c)
+                            to_pixel(sums[(x / side - left) * conv.out + (c * side + i) * side + x % side], *out++);
                 }
             }
         });
     });
 }
 
-template void Network::decode(const Streams&, long, long, int, int, int, int, Rectangle, uint8_t*, Codes*) const;
-template void Network::decode(const Streams&, long, long, int, int, int, int, Rectangle, uint16_t*, Codes*) const;
+template void Network::decode(const Streams&, int64_t, int64_t, int, int, int, int, Rectangle, uint8_t*, Codes*) const;
+template void Network::decode(const Streams&, int64_t, int64_t, int, int, int, int, Rectangle, uint16_t*, Codes*) const;
 
 }  // namespace aec

@@ -2,10 +2,10 @@
 
 namespace aec {
 
-void Flow::need(long end) {
+void Flow::need(int64_t end) {
     for (end = std::min(end, area.bottom); made_ < end;) {
-        const long next = std::min(made_ + kStrip, area.bottom);
-        for (long y = made_; y < next; ++y) {
+        const int64_t next = std::min(made_ + kStrip, area.bottom);
+        for (int64_t y = made_; y < next; ++y) {
             if (spare_.empty()) spare_.emplace_back(area.width() * channels);
             rows_.push_back(std::move(spare_.back()));
             spare_.pop_back();
@@ -16,26 +16,26 @@ void Flow::need(long end) {
 }
 
 void Flow::drop_read() {
-    const long end = std::min(made_, *std::min_element(read_.begin(), read_.end()));
+    const int64_t end = std::min(made_, *std::min_element(read_.begin(), read_.end()));
     for (; first_ < end; ++first_) {
         spare_.push_back(std::move(rows_.front()));
         rows_.pop_front();
     }
 }
 
-Window::Window(const Reader& in, long left, long right)
-    : in_(in), left_(left), from_(std::max(left - 1, 0L)), to_(std::min(right + 1, in.flow().width)) {
+Window::Window(const Reader& in, int64_t left, int64_t right)
+    : in_(in), left_(left), from_(std::max(left - 1, int64_t{0})), to_(std::min(right + 1, in.flow().width)) {
     for (auto& row : rows_) row.assign((right - left + 2) * in.channels(), 0);
 }
 
-void Window::read(long y, std::vector<int16_t>& row) const {
+void Window::read(int64_t y, std::vector<int16_t>& row) const {
     int16_t* inside = row.data() + (from_ - left_ + 1) * in_.channels();
-    const long count = (to_ - from_) * in_.channels();
+    const int64_t count = (to_ - from_) * in_.channels();
     if (y < 0 || y >= in_.flow().height) std::fill(inside, inside + count, int16_t{0});
     else kernels().clamp(in_.row(y, from_), inside, count);
 }
 
-void Window::move_to(long y) {
+void Window::move_to(int64_t y) {
     if (y != at_ + 1) {
         read(y - 1, rows_[1]);
         read(y, rows_[2]);
@@ -46,34 +46,40 @@ void Window::move_to(long y) {
     at_ = y;
 }
 
-void conv_3x3(const Conv& conv, const Window& window, long width, int32_t* out) {
+void conv_3x3(const Conv& conv, const Window& window, int64_t width, int32_t* out) {
     const int16_t* taps[9];
     for (int i = 0; i < 9; ++i) taps[i] = window.row(i / 3) + i % 3 * conv.in;
-    kernels().conv_row({taps, 9, conv.in, conv.in, conv.weights.data(), conv.out, conv.bias.data(), conv.shift.data(), width, out});
+    kernels().conv_row(
+        {taps, 9, conv.in, conv.in, conv.weights.data(), conv.out, conv.bias.data(), conv.shift.data(), width, out});
 }
 
 namespace {
 
-Rectangle whole(long height, long width) { return {0, 0, height, width}; }
+Rectangle whole(int64_t height, int64_t width) { return {0, 0, height, width}; }
 
 class Zeros : public Flow {
     using Flow::Flow;
-    void make(long begin, long end) override {
-        for (long y = begin; y < end; ++y) std::fill_n(row(y), area.width() * channels, int16_t{0});
+    void make(int64_t begin, int64_t end) override {
+        for (int64_t y = begin; y < end; ++y) std::fill_n(row(y), area.width() * channels, int16_t{0});
     }
 };
 
 class Stem : public Flow {
 public:
-    Stem(const Conv& conv, const uint8_t* pixels, long picture_height, long picture_width, long rows, long columns, int threads)
-        : Flow(rows, columns, whole(rows, columns), conv.out, threads), conv_(conv), pixels_(pixels), picture_height_(picture_height), picture_width_(picture_width) {}
+    Stem(const Conv& conv, const uint8_t* pixels, int64_t picture_height, int64_t picture_width, int64_t rows,
+         int64_t columns, int threads)
+        : Flow(rows, columns, whole(rows, columns), conv.out, threads),
+          conv_(conv),
+          pixels_(pixels),
+          picture_height_(picture_height),
+          picture_width_(picture_width) {}
 
 private:
-    void make(long begin, long end) override {
-        parallel_for(end - begin, threads, 1, [&](long first, long last, int) {
+    void make(int64_t begin, int64_t end) override {
+        parallel_for(end - begin, threads, 1, [&](int64_t first, int64_t last, int) {
             std::vector<int16_t> blocks(width * conv_.in);
             std::vector<int32_t> sums(width * channels);
-            for (long y = begin + first; y < begin + last; ++y) {
+            for (int64_t y = begin + first; y < begin + last; ++y) {
                 for (int i = 0; i < kBlock; ++i) read(y * kBlock + i, blocks.data() + i * kBlock);
                 conv_1x1(conv_, blocks.data(), width, sums.data());
                 saturate(sums.data(), row(y), width * channels);
@@ -81,35 +87,39 @@ private:
         });
     }
     // One row of pixels, to where it lies in the first block: blocks are [3][kBlock][kBlock].
-    void read(long y, int16_t* blocks) const {
+    void read(int64_t y, int16_t* blocks) const {
         const uint8_t* line = pixels_ + std::min(y, picture_height_ - 1) * picture_width_ * 3;
-        for (long x = 0; x < width; ++x)
+        for (int64_t x = 0; x < width; ++x)
             for (int j = 0; j < kBlock; ++j) {
                 const uint8_t* pixel = line + std::min(x * kBlock + j, picture_width_ - 1) * 3;
-                for (int c = 0; c < 3; ++c) blocks[x * conv_.in + c * kBlock * kBlock + j] = static_cast<int16_t>(pixel[c] - 128);
+                for (int c = 0; c < 3; ++c)
+                    blocks[x * conv_.in + c * kBlock * kBlock + j] = static_cast<int16_t>(pixel[c] - 128);
             }
     }
 
     const Conv& conv_;
     const uint8_t* pixels_;
-    const long picture_height_, picture_width_;
+    const int64_t picture_height_, picture_width_;
 };
 
 class Residual : public Flow {
 public:
     Residual(const Block& block, FlowPointer in, Rectangle area, int quality, int threads)
-        : Flow(in->height, in->width, area, in->channels, threads), block_(block), in_(std::move(in)), quality_(quality) {}
+        : Flow(in->height, in->width, area, in->channels, threads),
+          block_(block),
+          in_(std::move(in)),
+          quality_(quality) {}
 
 private:
-    void make(long begin, long end) override {
+    void make(int64_t begin, int64_t end) override {
         in_.need(end + 1);
-        const long columns = area.width(), hidden = block_.spatial.out;
-        const int16_t* scale = block_.film.data() + static_cast<long>(quality_ - 1) * 2 * hidden;
-        parallel_for(end - begin, threads, kRowsAtOnce, [&](long first, long last, int) {
+        const int64_t columns = area.width(), hidden = block_.spatial.out;
+        const int16_t* scale = block_.film.data() + static_cast<int64_t>(quality_ - 1) * 2 * hidden;
+        parallel_for(end - begin, threads, kRowsAtOnce, [&](int64_t first, int64_t last, int) {
             Window window(in_, area.left, area.right);
             std::vector<int16_t> inner(columns * hidden);
             std::vector<int32_t> sums(columns * std::max(hidden, channels));
-            for (long y = begin + first; y < begin + last; ++y) {
+            for (int64_t y = begin + first; y < begin + last; ++y) {
                 window.move_to(y);
                 conv_3x3(block_.spatial, window, columns, sums.data());
                 kernels().film(sums.data(), scale, scale + hidden, inner.data(), columns, hidden);
@@ -128,20 +138,23 @@ private:
 class Downsampled : public Flow {
 public:
     Downsampled(const Conv& conv, FlowPointer in, int threads)
-        : Flow(in->height / 2, in->width / 2, whole(in->height / 2, in->width / 2), conv.out, threads), conv_(conv), in_(std::move(in)) {}
+        : Flow(in->height / 2, in->width / 2, whole(in->height / 2, in->width / 2), conv.out, threads),
+          conv_(conv),
+          in_(std::move(in)) {}
 
 private:
-    void make(long begin, long end) override {
+    void make(int64_t begin, int64_t end) override {
         in_.need(2 * end);
-        const long count = 2 * width * conv_.in;
-        parallel_for(end - begin, threads, 1, [&](long first, long last, int) {
+        const int64_t count = 2 * width * conv_.in;
+        parallel_for(end - begin, threads, 1, [&](int64_t first, int64_t last, int) {
             std::vector<int16_t> two(2 * count);
             std::vector<int32_t> sums(width * channels);
-            for (long y = begin + first; y < begin + last; ++y) {
+            for (int64_t y = begin + first; y < begin + last; ++y) {
                 for (int i = 0; i < 2; ++i) kernels().clamp(in_.row(2 * y + i, 0), two.data() + i * count, count);
-                const int16_t* taps[4] = {two.data(), two.data() + conv_.in, two.data() + count, two.data() + count + conv_.in};
-                kernels().conv_row({taps, 4, 2L * conv_.in, conv_.in, conv_.weights.data(), conv_.out, conv_.bias.data(),
-                                    conv_.shift.data(), width, sums.data()});
+                const int16_t* taps[4] = {two.data(), two.data() + conv_.in, two.data() + count,
+                                          two.data() + count + conv_.in};
+                kernels().conv_row({taps, 4, int64_t{2} * conv_.in, conv_.in, conv_.weights.data(), conv_.out,
+                                    conv_.bias.data(), conv_.shift.data(), width, sums.data()});
                 saturate(sums.data(), row(y), width * channels);
             }
         });
@@ -159,18 +172,19 @@ public:
         : Flow(2 * in->height, 2 * in->width, area, conv.out / 4, threads), conv_(conv), in_(std::move(in)) {}
 
 private:
-    void make(long begin, long end) override {
+    void make(int64_t begin, int64_t end) override {
         in_.need(end / 2);
-        const long columns = area.width() / 2;
-        parallel_for((end - begin) / 2, threads, 1, [&](long first, long last, int) {
+        const int64_t columns = area.width() / 2;
+        parallel_for((end - begin) / 2, threads, 1, [&](int64_t first, int64_t last, int) {
             std::vector<int16_t> clamped(columns * in_.channels());
             std::vector<int32_t> sums(columns * conv_.out);
-            for (long y = begin / 2 + first; y < begin / 2 + last; ++y) {
+            for (int64_t y = begin / 2 + first; y < begin / 2 + last; ++y) {
                 kernels().clamp(in_.row(y, area.left / 2), clamped.data(), columns * in_.channels());
                 conv_1x1(conv_, clamped.data(), columns, sums.data());
-                for (long x = 0; x < columns; ++x)  // the convolution's channels are [2][2][channels]
+                for (int64_t x = 0; x < columns; ++x)  // the convolution's channels are [2][2][channels]
                     for (int dy = 0; dy < 2; ++dy)
-                        saturate(sums.data() + x * conv_.out + dy * 2 * channels, row(2 * y + dy) + x * 2 * channels, 2 * channels);
+                        saturate(sums.data() + x * conv_.out + dy * 2 * channels, row(2 * y + dy) + x * 2 * channels,
+                                 2 * channels);
             }
         });
         in_.drop(end / 2);
@@ -182,16 +196,19 @@ private:
 
 }  // namespace
 
-FlowPointer zeros(long height, long width, Rectangle area, long channels, int threads) {
+FlowPointer zeros(int64_t height, int64_t width, Rectangle area, int64_t channels, int threads) {
     return std::make_shared<Zeros>(height, width, area, channels, threads);
 }
-FlowPointer stem(const Conv& conv, const uint8_t* pixels, long height, long width, long rows, long columns, int threads) {
+FlowPointer stem(const Conv& conv, const uint8_t* pixels, int64_t height, int64_t width, int64_t rows, int64_t columns,
+                 int threads) {
     return std::make_shared<Stem>(conv, pixels, height, width, rows, columns, threads);
 }
 FlowPointer residual_block(const Block& block, FlowPointer in, Rectangle area, int quality, int threads) {
     return std::make_shared<Residual>(block, std::move(in), area, quality, threads);
 }
-FlowPointer downsample(const Conv& conv, FlowPointer in, int threads) { return std::make_shared<Downsampled>(conv, std::move(in), threads); }
+FlowPointer downsample(const Conv& conv, FlowPointer in, int threads) {
+    return std::make_shared<Downsampled>(conv, std::move(in), threads);
+}
 FlowPointer upsample(const Conv& conv, FlowPointer in, Rectangle area, int threads) {
     return std::make_shared<Upsampled>(conv, std::move(in), area, threads);
 }

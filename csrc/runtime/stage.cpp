@@ -6,29 +6,33 @@
 namespace aec {
 namespace {
 
-int16_t clamp_input(int64_t x) { return static_cast<int16_t>(std::min<int64_t>(kConvInputMax, std::max<int64_t>(-kConvInputMax, x))); }
+int16_t clamp_input(int64_t x) {
+    return static_cast<int16_t>(std::min<int64_t>(kConvInputMax, std::max<int64_t>(-kConvInputMax, x)));
+}
 int16_t saturate16(int64_t x) { return static_cast<int16_t>(std::min<int64_t>(32767, std::max<int64_t>(-32768, x))); }
 
 // The prior: μ and σ of an area's latents, from the features before the stage and their local energy.
 Band predict(const StagePlan& plan, const Reader& in, Rectangle area) {
     const Stage& stage = plan.stage;
-    const long width = area.width(), height = area.height(), channels = in.channels(), d = stage.shape.latents, hidden = stage.prior_in.out;
+    const int64_t width = area.width(), height = area.height(), channels = in.channels(), d = stage.shape.latents,
+                  hidden = stage.prior_in.out;
     const int16_t* log_gain = stage.log_gain.data() + (plan.quality - 1) * d;
-    Band band{area, Features(height, width, d), Map<uint8_t>(height, width, d), Map<uint8_t>(height, width, d / kGroup * stage.shape.digits),
-              Map<int32_t>(height, width, d)};
-    parallel_for(height, plan.threads, kRowsAtOnce, [&](long begin, long end, int) {
-        const long stride = (width + 2) * channels;
+    Band band{area, Features(height, width, d), Map<uint8_t>(height, width, d),
+              Map<uint8_t>(height, width, d / kGroup * stage.shape.digits), Map<int32_t>(height, width, d)};
+    parallel_for(height, plan.threads, kRowsAtOnce, [&](int64_t begin, int64_t end, int) {
+        const int64_t stride = (width + 2) * channels;
         Window window(in, area.left, area.right);
         std::vector<int16_t> inputs(3 * width * channels), inner(width * hidden);
         std::vector<int32_t> column(stride), sums(width * std::max(hidden, 2 * d));
-        for (long y = begin; y < end; ++y) {
+        for (int64_t y = begin; y < end; ++y) {
             window.move_to(area.top + y);
-            for (long i = 0; i < stride; ++i) column[i] = std::abs(window.row(0)[i]) + std::abs(window.row(1)[i]) + std::abs(window.row(2)[i]);
-            for (long x = 0; x < width; ++x) {
+            for (int64_t i = 0; i < stride; ++i)
+                column[i] = std::abs(window.row(0)[i]) + std::abs(window.row(1)[i]) + std::abs(window.row(2)[i]);
+            for (int64_t x = 0; x < width; ++x) {
                 int16_t* at = inputs.data() + 3 * x * channels;
                 const int16_t* centre = window.row(1) + (x + 1) * channels;
                 const int32_t* left = column.data() + x * channels;
-                for (long i = 0; i < channels; ++i) {
+                for (int64_t i = 0; i < channels; ++i) {
                     at[i] = centre[i];
                     at[channels + i] = static_cast<int16_t>(std::abs(centre[i]));
                     const int32_t energy = left[i] + left[channels + i] + left[2 * channels + i];  // of 3x3 positions
@@ -38,11 +42,12 @@ Band predict(const StagePlan& plan, const Reader& in, Rectangle area) {
             conv_1x1(stage.prior_in, inputs.data(), width, sums.data());
             kernels().leaky(sums.data(), inner.data(), width * hidden);
             conv_1x1(stage.prior_out, inner.data(), width, sums.data());
-            for (long x = 0; x < width; ++x)
-                for (long i = 0; i < d; ++i) {
+            for (int64_t x = 0; x < width; ++x)
+                for (int64_t i = 0; i < d; ++i) {
                     band.mu.row(y)[x * d + i] = saturate16(sums[x * 2 * d + i]);
                     // log2 σ in 1/64 octaves, in features; the gain makes it steps
-                    const int32_t log_sigma = std::min(1 << 16, std::max(-(1 << 16), sums[x * 2 * d + d + i])) + log_gain[i];
+                    const int32_t log_sigma =
+                        std::min(1 << 16, std::max(-(1 << 16), sums[x * 2 * d + d + i])) + log_gain[i];
                     const int32_t index = ((log_sigma + 4) >> 3) - kSigmaOctaveMin * kSigmaPerOctave;
                     band.sigma.row(y)[x * d + i] = static_cast<uint8_t>(std::min(kSigmaCount - 1, std::max(0, index)));
                 }
@@ -54,13 +59,16 @@ Band predict(const StagePlan& plan, const Reader& in, Rectangle area) {
 class CodedStage : public Flow {
 public:
     CodedStage(const StagePlan& plan, FlowPointer in, Rectangle area, std::unique_ptr<StageCoder> coder)
-        : Flow(in->height, in->width, area, in->channels, plan.threads), plan_(plan), in_(std::move(in)), coder_(std::move(coder)) {}
+        : Flow(in->height, in->width, area, in->channels, plan.threads),
+          plan_(plan),
+          in_(std::move(in)),
+          coder_(std::move(coder)) {}
 
 private:
-    void make(long begin, long end) override {
-        const long tile = plan_.tiling.side(plan_.stage.shape.level);
-        for (long top = begin; top < end;) {
-            const long border = (top / tile + 1) * tile, bottom = std::min(end, border);
+    void make(int64_t begin, int64_t end) override {
+        const int64_t tile = plan_.tiling.side(plan_.stage.shape.level);
+        for (int64_t top = begin; top < end;) {
+            const int64_t border = (top / tile + 1) * tile, bottom = std::min(end, border);
             in_.need(std::max(bottom + 1, plan_.waits ? border : 0));
             Band band = predict(plan_, in_, {top, area.left, bottom, area.right});
             coder_->code(band);
@@ -72,23 +80,24 @@ private:
 
     void inject(const Band& band) {
         const Stage& stage = plan_.stage;
-        const long columns = area.width(), d = stage.shape.latents;
+        const int64_t columns = area.width(), d = stage.shape.latents;
         const int32_t* step = stage.step.data() + (plan_.quality - 1) * d;
         const int shift = kCodewordBits + kStepBits - plan_.feature_bits;
-        parallel_for(band.area.height(), threads, 1, [&](long begin, long end, int) {
+        parallel_for(band.area.height(), threads, 1, [&](int64_t begin, int64_t end, int) {
             std::vector<int16_t> values(columns * d);
             std::vector<int32_t> sums(columns * channels);
-            for (long y = begin; y < end; ++y) {
+            for (int64_t y = begin; y < end; ++y) {
                 const int16_t* mu = band.mu.row(y);
                 const int32_t* value = band.value.row(y);
-                for (long x = 0; x < columns; ++x)
-                    for (long i = 0; i < d; ++i) {
-                        const long at = x * d + i;
-                        const int64_t scaled = (static_cast<int64_t>(value[at]) * step[i] + (1 << (shift - 1))) >> shift;
+                for (int64_t x = 0; x < columns; ++x)
+                    for (int64_t i = 0; i < d; ++i) {
+                        const int64_t at = x * d + i;
+                        const int64_t scaled =
+                            (static_cast<int64_t>(value[at]) * step[i] + (1 << (shift - 1))) >> shift;
                         values[at] = clamp_input(mu[at] + scaled);
                     }
                 conv_1x1(stage.inject, values.data(), columns, sums.data());
-                const long at = band.area.top + y;
+                const int64_t at = band.area.top + y;
                 kernels().add(in_.row(at, area.left), sums.data(), row(at), columns * channels);
             }
         });
@@ -100,7 +109,7 @@ private:
 };
 
 // What the picture's features have more than the decoded ones, as a convolution's input; [width][channels].
-void difference(const Reader& decoded, const Reader& picture, long y, std::vector<int16_t>& out) {
+void difference(const Reader& decoded, const Reader& picture, int64_t y, std::vector<int16_t>& out) {
     const int16_t *f = decoded.row(y, 0), *e = picture.row(y, 0);
     for (size_t i = 0; i < out.size(); ++i) out[i] = clamp_input(e[i] - f[i]);
 }
@@ -110,20 +119,22 @@ class Posterior : public Flow {
 public:
     Posterior(const Stage& stage, FlowPointer decoded, FlowPointer picture, int threads)
         : Flow(decoded->height, decoded->width, decoded->area, stage.posterior_in.out, threads),
-          stage_(stage), decoded_(std::move(decoded)), picture_(std::move(picture)) {}
+          stage_(stage),
+          decoded_(std::move(decoded)),
+          picture_(std::move(picture)) {}
 
 private:
-    void make(long begin, long end) override {
+    void make(int64_t begin, int64_t end) override {
         decoded_.need(end);
         picture_.need(end);
-        const long n = decoded_.channels();
-        parallel_for(end - begin, threads, 1, [&](long first, long last, int) {
+        const int64_t n = decoded_.channels();
+        parallel_for(end - begin, threads, 1, [&](int64_t first, int64_t last, int) {
             std::vector<int16_t> more(width * n), both(2 * width * n);
             std::vector<int32_t> sums(width * channels);
-            for (long y = begin + first; y < begin + last; ++y) {
+            for (int64_t y = begin + first; y < begin + last; ++y) {
                 difference(decoded_, picture_, y, more);
                 const int16_t* f = decoded_.row(y, 0);
-                for (long x = 0; x < width; ++x) {
+                for (int64_t x = 0; x < width; ++x) {
                     kernels().clamp(f + x * n, both.data() + 2 * x * n, n);
                     std::copy_n(more.data() + x * n, n, both.data() + (2 * x + 1) * n);
                 }
@@ -142,7 +153,8 @@ private:
 }  // namespace
 
 Stage load_stage(const Tensors& t, const std::string& name, const NetworkShape& shape, const StageShape& s) {
-    if (s.level < 0 || s.level >= static_cast<int>(shape.channels.size()) || s.digits < 1 || s.digits > kMaxDigits || s.latents < 16)
+    if (s.level < 0 || s.level >= static_cast<int>(shape.channels.size()) || s.digits < 1 || s.digits > kMaxDigits ||
+        s.latents < 16)
         throw std::invalid_argument(name + ": impossible shape");
     const int channels = shape.channels[s.level], hidden = shape.hidden[s.level], d = s.latents, groups = d / kGroup;
     Stage stage;
@@ -153,8 +165,8 @@ Stage load_stage(const Tensors& t, const std::string& name, const NetworkShape& 
     stage.prior_in = load_conv(t, name + ".prior.0", 3 * channels, hidden, 1);
     stage.prior_out = load_conv(t, name + ".prior.2", hidden, 2 * d, 1);
     stage.inject = load_conv(t, name + ".inject", d, channels, 1);
-    const int16_t* log_gain = t.int16(name + ".log_gain", static_cast<long>(kQualities) * d);
-    const int32_t* step = t.int32(name + ".step", static_cast<long>(kQualities) * d);
+    const int16_t* log_gain = t.int16(name + ".log_gain", static_cast<int64_t>(kQualities) * d);
+    const int32_t* step = t.int32(name + ".step", static_cast<int64_t>(kQualities) * d);
     stage.log_gain.assign(log_gain, log_gain + kQualities * d);
     stage.step.assign(step, step + kQualities * d);
     for (int32_t x : stage.step)
@@ -167,14 +179,16 @@ Stage load_stage(const Tensors& t, const std::string& name, const NetworkShape& 
         for (int32_t x : stage.inverse_variance[i])
             if (x < 0 || x > 32767) throw std::invalid_argument(name + ": an inverse variance is out of range");
     }
-    const long size = static_cast<long>(shape.codewords) * kGroup;
+    const int64_t size = static_cast<int64_t>(shape.codewords) * kGroup;
     const int16_t* codebook = t.int16(name + ".codebook", groups * size);
-    const int16_t* weights = t.int16(name + ".weight_bits", static_cast<long>(groups) * 2 * shape.codewords);
+    const int16_t* weights = t.int16(name + ".weight_bits", static_cast<int64_t>(groups) * 2 * shape.codewords);
     for (int g = 0; g < groups; ++g)
-        stage.groups.push_back(load_codebook(codebook + g * size, weights + static_cast<long>(g) * 2 * shape.codewords,
-                                             shape.codewords, stage.inverse_variance[0]));
+        stage.groups.push_back(load_codebook(codebook + g * size,
+                                             weights + static_cast<int64_t>(g) * 2 * shape.codewords, shape.codewords,
+                                             stage.inverse_variance[0]));
     stage.coarse = load_codebook(t.int16("lattice", size), nullptr, shape.codewords, stage.inverse_variance[1]);
-    for (int i = 0; i < s.refine; ++i) stage.refine.push_back(load_block(t, name + ".refine." + std::to_string(i), channels, hidden));
+    for (int i = 0; i < s.refine; ++i)
+        stage.refine.push_back(load_block(t, name + ".refine." + std::to_string(i), channels, hidden));
     return stage;
 }
 
@@ -183,23 +197,27 @@ FlowPointer code_stage(const StagePlan& plan, FlowPointer in, Rectangle area, st
 }
 
 Latents::Latents(const Stage& stage, FlowPointer decoded, FlowPointer picture, int threads)
-    : stage_(stage), decoded_(decoded), picture_(picture), inner_(std::make_shared<Posterior>(stage, decoded, picture, threads)), threads_(threads) {}
+    : stage_(stage),
+      decoded_(decoded),
+      picture_(picture),
+      inner_(std::make_shared<Posterior>(stage, decoded, picture, threads)),
+      threads_(threads) {}
 
-Map<int32_t> Latents::rows(long begin, long end) {
-    const long width = decoded_.flow().width, d = stage_.shape.latents;
+Map<int32_t> Latents::rows(int64_t begin, int64_t end) {
+    const int64_t width = decoded_.flow().width, d = stage_.shape.latents;
     inner_.need(end + 1);
     Map<int32_t> z(end - begin, width, d);
-    parallel_for(end - begin, threads_, kRowsAtOnce, [&](long first, long last, int) {
+    parallel_for(end - begin, threads_, kRowsAtOnce, [&](int64_t first, int64_t last, int) {
         Window window(inner_, 0, width);
         std::vector<int16_t> more(width * decoded_.channels());
         std::vector<int32_t> sums(width * d);
-        for (long y = begin + first; y < begin + last; ++y) {
+        for (int64_t y = begin + first; y < begin + last; ++y) {
             window.move_to(y);
             conv_3x3(stage_.posterior_out, window, width, sums.data());
             difference(decoded_, picture_, y, more);
             int32_t* out = z.row(y - begin);
             conv_1x1(stage_.select, more.data(), width, out);
-            for (long i = 0; i < width * d; ++i) out[i] += sums[i];
+            for (int64_t i = 0; i < width * d; ++i) out[i] += sums[i];
         }
     });
     decoded_.drop(end);

@@ -7,8 +7,8 @@ namespace aec {
 
 Stage load_stage(const Tensors& tensors, const std::string& name, const NetworkShape& shape, const StageShape& stage);
 
-// Fills in a band's codes and values: an encoder chooses them, a decoder reads them. Bands are as wide as the area that is
-// coded, and come from the top down; none reaches over the border of a row of tiles.
+// Fills in a band's codes and values: an encoder chooses them, a decoder reads them. Bands are as wide as the area that
+// is coded, and come from the top down; none reaches over the border of a row of tiles.
 class StageCoder {
 public:
     virtual ~StageCoder() = default;
@@ -19,8 +19,8 @@ struct StagePlan {
     const Stage& stage;
     const Tiling& tiling;
     int quality, feature_bits, threads;
-    bool waits;   // for the stage before it, which has the same stream, to code a row of tiles whole
-    bool injects; // an encoder has no use for the features after the last codes
+    bool waits;    // for the stage before it, which has the same stream, to code a row of tiles whole
+    bool injects;  // an encoder has no use for the features after the last codes
 };
 
 // The features after the stage, of an area of whole tiles; `in` is those before it.
@@ -30,7 +30,7 @@ FlowPointer code_stage(const StagePlan& plan, FlowPointer in, Rectangle area, st
 class Latents {
 public:
     Latents(const Stage& stage, FlowPointer decoded, FlowPointer picture, int threads);
-    Map<int32_t> rows(long begin, long end);  // in features, [end - begin][width][latents]; from the top down
+    Map<int32_t> rows(int64_t begin, int64_t end);  // in features, [end - begin][width][latents]; from the top down
 
 private:
     const Stage& stage_;

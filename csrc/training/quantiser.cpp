@@ -16,7 +16,8 @@ std::vector<int32_t> training_prefix(const float* codebook, int count, float var
     std::vector<int32_t> prefix;
     for (int s = 0; s < kSigmaCount; ++s) {
         const float sigma = std::exp2(static_cast<float>(s) / kSigmaPerOctave + kSigmaOctaveMin);
-        const float reach = kTrainingBits * 2 * (sigma * sigma + variance) / 1.44269504f;  // of a codeword's squared norm
+        const float reach =
+            kTrainingBits * 2 * (sigma * sigma + variance) / 1.44269504f;  // of a codeword's squared norm
         int needed = 0;
         for (int k = 0; k < count; ++k) {
             float norm = 0;
@@ -34,27 +35,36 @@ struct Prepared {
     std::vector<GroupQuantiser> groups;
 
     explicit Prepared(const StageQuantiser& q) {
-        const long size = static_cast<long>(q.codewords) * kGroup;
+        const int64_t size = static_cast<int64_t>(q.codewords) * kGroup;
         for (int g = 0; g < q.groups; ++g)
             prefixes.push_back(training_prefix(q.fine + g * size, q.codewords, q.variance[0]));
         prefixes.push_back(training_prefix(q.coarse, q.codewords, q.variance[1]));
         for (int g = 0; g < q.groups; ++g) {
-            const float* weight = q.log_weight + static_cast<long>(g) * 2 * q.codewords;
-            groups.push_back({q.digits, q.codewords, q.fine + g * size, q.coarse, {weight, weight + q.codewords}, q.variance[0],
-                              q.variance[1], prefixes[g].data(), prefixes.back().data(), std::min(q.codewords, kSurprise)});
+            const float* weight = q.log_weight + static_cast<int64_t>(g) * 2 * q.codewords;
+            groups.push_back({q.digits,
+                              q.codewords,
+                              q.fine + g * size,
+                              q.coarse,
+                              {weight, weight + q.codewords},
+                              q.variance[0],
+                              q.variance[1],
+                              prefixes[g].data(),
+                              prefixes.back().data(),
+                              std::min(q.codewords, kSurprise)});
         }
     }
 };
 
 }  // namespace
 
-void quantise(const StageQuantiser& q, const float* residual, const float* sigma, long count, int threads, uint8_t* code,
-              float* value, float* bits) {
+void quantise(const StageQuantiser& q, const float* residual, const float* sigma, int64_t count, int threads,
+              uint8_t* code, float* value, float* bits) {
     const Prepared prepared(q);
     const Search search{q.beta, kMaxPaths, true};
-    parallel_for(count, threads, 64, [&](long begin, long end, int) {
-        for (long n = begin * q.groups; n < end * q.groups; ++n) {
-            const Quantised r = kernels().quantise(prepared.groups[n % q.groups], residual + n * kGroup, sigma + n * kGroup, search);
+    parallel_for(count, threads, 64, [&](int64_t begin, int64_t end, int) {
+        for (int64_t n = begin * q.groups; n < end * q.groups; ++n) {
+            const Quantised r =
+                kernels().quantise(prepared.groups[n % q.groups], residual + n * kGroup, sigma + n * kGroup, search);
             std::copy(r.code, r.code + q.digits, code + n * q.digits);
             std::copy(r.value, r.value + kGroup, value + n * kGroup);
             bits[n] = r.bits;
@@ -62,29 +72,35 @@ void quantise(const StageQuantiser& q, const float* residual, const float* sigma
     });
 }
 
-void quantise_gradient(const StageQuantiser& q, const float* residual, const float* sigma, const uint8_t* code, long count,
-                       const float* grad_value, const float* grad_bits, int threads, float* rate, float* soft_value, float* grad_sigma,
-                       float* fine, float* log_weight, float* variance) {
+void quantise_gradient(const StageQuantiser& q, const float* residual, const float* sigma, const uint8_t* code,
+                       int64_t count, const float* grad_value, const float* grad_bits, int threads, float* rate,
+                       float* soft_value, float* grad_sigma, float* fine, float* log_weight, float* variance) {
     const Prepared prepared(q);
-    const long fine_size = static_cast<long>(q.groups) * kGroup * q.codewords, weight_size = static_cast<long>(q.groups) * 2 * q.codewords;
+    const int64_t fine_size = static_cast<int64_t>(q.groups) * kGroup * q.codewords,
+                  weight_size = static_cast<int64_t>(q.groups) * 2 * q.codewords;
     const int workers = thread_count(threads);
-    std::vector<std::vector<float>> shared(workers, std::vector<float>(fine_size + weight_size + 2));  // a worker's own sums
-    parallel_for(count, workers, 64, [&](long begin, long end, int worker) {
+    std::vector<std::vector<float>> shared(workers,
+                                           std::vector<float>(fine_size + weight_size + 2));  // a worker's own sums
+    parallel_for(count, workers, 64, [&](int64_t begin, int64_t end, int worker) {
         float* sums = shared[worker].data();
-        for (long n = begin * q.groups; n < end * q.groups; ++n) {
-            const long g = n % q.groups;
+        for (int64_t n = begin * q.groups; n < end * q.groups; ++n) {
+            const int64_t g = n % q.groups;
             Quantised chosen{};
             std::copy(code + n * q.digits, code + (n + 1) * q.digits, chosen.code);
             float* weight = sums + fine_size + g * 2 * q.codewords;
             kernels().quantise_gradient(prepared.groups[g], residual + n * kGroup, sigma + n * kGroup, q.beta, chosen,
                                         grad_value + n * kGroup, grad_bits[n],
-                                        {rate + n * kGroup, soft_value + n * kGroup, grad_sigma + n * kGroup,
-                                         sums + g * kGroup * q.codewords, {weight, weight + q.codewords}, sums + fine_size + weight_size});
+                                        {rate + n * kGroup,
+                                         soft_value + n * kGroup,
+                                         grad_sigma + n * kGroup,
+                                         sums + g * kGroup * q.codewords,
+                                         {weight, weight + q.codewords},
+                                         sums + fine_size + weight_size});
         }
     });
     for (const auto& sums : shared) {
-        for (long i = 0; i < fine_size; ++i) fine[i] += sums[i];
-        for (long i = 0; i < weight_size; ++i) log_weight[i] += sums[fine_size + i];
+        for (int64_t i = 0; i < fine_size; ++i) fine[i] += sums[i];
+        for (int64_t i = 0; i < weight_size; ++i) log_weight[i] += sums[fine_size + i];
         for (int i = 0; i < 2; ++i) variance[i] += sums[fine_size + weight_size + i];
     }
 }

@@ -15,13 +15,13 @@ struct StageQuantiser {
 };
 
 // residual, sigma, value [count][groups][4]; code [count][groups][digits]; bits [count][groups].
-void quantise(const StageQuantiser& q, const float* residual, const float* sigma, long count, int threads, uint8_t* code,
-              float* value, float* bits);
+void quantise(const StageQuantiser& q, const float* residual, const float* sigma, int64_t count, int threads,
+              uint8_t* code, float* value, float* bits);
 
-// grad_value [count][groups][4] and grad_bits [count][groups] are the loss's gradients. Adds to rate, soft_value and sigma
-// [count][groups][4], fine [groups][4][K], log_weight [groups][2][K] and variance [2]; see GroupGradient.
-void quantise_gradient(const StageQuantiser& q, const float* residual, const float* sigma, const uint8_t* code, long count,
-                       const float* grad_value, const float* grad_bits, int threads, float* rate, float* soft_value, float* grad_sigma,
-                       float* fine, float* log_weight, float* variance);
+// grad_value [count][groups][4] and grad_bits [count][groups] are the loss's gradients. Adds to rate, soft_value and
+// sigma [count][groups][4], fine [groups][4][K], log_weight [groups][2][K] and variance [2]; see GroupGradient.
+void quantise_gradient(const StageQuantiser& q, const float* residual, const float* sigma, const uint8_t* code,
+                       int64_t count, const float* grad_value, const float* grad_bits, int threads, float* rate,
+                       float* soft_value, float* grad_sigma, float* fine, float* log_weight, float* variance);
 
 }  // namespace aec

@@ -1,5 +1,5 @@
-// Decodes a bundle of tools/portable/run.py and writes the pixels to stdout: the runtime alone, without Python, so that it
-// can be built by any compiler for any machine and run under an emulator.
+// Decodes a bundle of tools/portable/run.py and writes the pixels to stdout: the runtime alone, without Python, so that
+// it can be built by any compiler for any machine and run under an emulator.
 //
 // usage: decode BUNDLE [KERNELS [THREADS]]
 #include <cstdio>
@@ -59,9 +59,10 @@ template <class T>
 using Named = std::map<std::string, std::vector<T>>;
 
 template <class T>
-const T* find(const Named<T>& tensors, const std::string& name, long size) {
+const T* find(const Named<T>& tensors, const std::string& name, int64_t size) {
     const auto it = tensors.find(name);
-    if (it == tensors.end() || static_cast<long>(it->second.size()) != size) throw std::invalid_argument("no tensor " + name);
+    if (it == tensors.end() || static_cast<int64_t>(it->second.size()) != size)
+        throw std::invalid_argument("no tensor " + name);
     return it->second.data();
 }
 
@@ -92,9 +93,9 @@ int main(int argc, char** argv) {
         else if (type == "int32") int32[name] = in.numbers<int32_t>();
         else float32[name] = in.numbers<float>();
     }
-    const aec::Network network(shape, {[&](const std::string& n, long s) { return find(int16, n, s); },
-                                       [&](const std::string& n, long s) { return find(int32, n, s); },
-                                       [&](const std::string& n, long s) { return find(float32, n, s); }});
+    const aec::Network network(shape, {[&](const std::string& n, int64_t s) { return find(int16, n, s); },
+                                       [&](const std::string& n, int64_t s) { return find(int32, n, s); },
+                                       [&](const std::string& n, int64_t s) { return find(float32, n, s); }});
     for (int cases = in.integer(); cases > 0; --cases) {
         const int height = in.integer(), width = in.integer(), quality = in.integer(), tile_log2 = in.integer();
         aec::Streams streams(in.integer());
@@ -103,8 +104,8 @@ int main(int argc, char** argv) {
             for (auto& t : tiles) t = in.text();
         }
         std::vector<uint8_t> pixels(static_cast<size_t>(height) * width * 3);
-        network.decode(streams, height, width, quality, tile_log2, argc > 3 ? std::atoi(argv[3]) : 1, 1, {0, 0, height, width},
-                       pixels.data(), nullptr);
+        network.decode(streams, height, width, quality, tile_log2, argc > 3 ? std::atoi(argv[3]) : 1, 1,
+                       {0, 0, height, width}, pixels.data(), nullptr);
         std::fwrite(pixels.data(), 1, pixels.size(), stdout);
     }
 }
