@@ -339,9 +339,9 @@ def frequencies(exponents: np.ndarray) -> np.ndarray:
     return f
 
 
-def possible(books: Books, group: int, j: int, sigma: np.ndarray, moved: int) -> int:
-    """Section 4: how many codewords digit j can have."""
-    return books.words.shape[2] if moved else int(books.possible[group, int(j > 0), max(0, int(sigma.max()) - 16 * j)])
+def possible(books: Books, group: int, j: int, largest: int, moved: int) -> int:
+    """Section 4: how many codewords digit j can have. largest: of the group's indices of σ."""
+    return books.words.shape[2] if moved else int(books.possible[group, int(j > 0), max(0, largest - 16 * j)])
 
 
 def exponents(books: Books, group: int, j: int, n: int, sigma: np.ndarray, v: np.ndarray, moved: int) -> np.ndarray:
@@ -356,9 +356,9 @@ def exponents(books: Books, group: int, j: int, n: int, sigma: np.ndarray, v: np
 def read_group(reader: Reader, books: Books, group: int, sigma: np.ndarray) -> np.ndarray:
     """Section 4: the values of four latents, from the indices of their σ; both int64 (4,)."""
     v = np.zeros(4, np.int64)
-    moved = 0
+    moved, largest = 0, int(sigma.max())
     for j in reversed(range(books.digits)):
-        n = possible(books, group, j, sigma, moved)
+        n = possible(books, group, j, largest, moved)
         if n > 1:
             k = reader.symbol(frequencies(exponents(books, group, j, n, sigma, v, moved)))
             v += books.words[group, int(j > 0), k] << 2 * j
