@@ -11,7 +11,9 @@ import numpy as np
 from PIL import Image
 
 import aecodec
+from aecodec import container
 from aecodec.encoder import encode
+from aecodec.model import shipped
 from aecodec.picture import Picture
 
 ROOT = Path(__file__).parent.parent
@@ -25,14 +27,39 @@ def pictures() -> dict[str, np.ndarray]:
     return {"photo": photo[200:330, 300:490], "gray": photo[100:164, 500:600, 1], "lines": lines, "pixel": photo[:1, :1]}
 
 
-def main() -> None:
-    expected = {}
+def in_small_tiles(pixels: np.ndarray, quality: int, corrections: list[np.ndarray]) -> bytes:
+    """A file with tiles of 64 pixels, which the encoder makes of no picture. corrections: what is added to the latents."""
+    model, tile_log2 = shipped(), container.TILE_LOG2_MIN
+    streams, _ = model.network.encode(pixels, quality, tile_log2, model.betas, corrections=corrections)
+    height, width, _ = pixels.shape
+    header = container.Header(container.VERSION, model.identity, container.RGB, tile_log2, quality, width, height)
+    return container.write(container.Contents(header, streams))
+
+
+def wild() -> bytes:
+    """Latents far beyond those of any picture, so that every limit of the arithmetic is met."""
+    random = np.random.default_rng(0)
+    shapes = [(8 >> s["level"], 8 >> s["level"], s["latents"]) for s in shipped().shape["stages"]]
+    corrections = [random.choice(np.array([-30000, 0, 30000], np.int16), shape) for shape in shapes]
+    return in_small_tiles(random.integers(0, 256, (64, 64, 3), np.uint8), 1, corrections)
+
+
+def files() -> dict[str, bytes]:
+    made = {}
     for name, pixels in pictures().items():
         for quality in (10, 60, 95):
-            data = encode(Picture.of(pixels), quality, codewords=True).data
-            (OUT / f"{name}-{quality}.aec").write_bytes(data)
-            decoded = aecodec.decompress(data)
-            expected[f"{name}-{quality}"] = {"shape": decoded.shape, "sha256": hashlib.sha256(decoded.tobytes()).hexdigest()}
+            made[f"{name}-{quality}"] = encode(Picture.of(pixels), quality, codewords=True).data
+    made["tiles-40"] = in_small_tiles(pictures()["photo"][:100, :150].copy(), 40, [])
+    made["wild-1"] = wild()
+    return made
+
+
+def main() -> None:
+    expected = {}
+    for name, data in files().items():
+        (OUT / f"{name}.aec").write_bytes(data)
+        decoded = aecodec.decompress(data)
+        expected[name] = {"shape": decoded.shape, "sha256": hashlib.sha256(decoded.tobytes()).hexdigest()}
     (OUT / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 

@@ -63,7 +63,7 @@ def main() -> None:
     if "--install" in sys.argv:
         shutil.copyfile(arguments[0], ROOT / "codec" / "aecodec" / SHIPPED)
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", ROOT], check=True)
-        subprocess.run([sys.executable, ROOT / "tests" / "golden" / "make.py"], check=True)  # by the package as it is now
+        subprocess.run([sys.executable, ROOT / "tools" / "make_conformance.py"], check=True)  # by the package as it is now
 
 
 if __name__ == "__main__":
