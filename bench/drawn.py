@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 import aecodec
-from aecodec.bench.measure import psnr
+from aecodec.bench.measure import finite_psnr as psnr
 from aecodec.train.data import load, split
 
 QUALITIES = (5, 20, 40, 60, 75, 85, 90, 95, 100)

@@ -19,9 +19,9 @@ from tqdm import tqdm
 from aecodec.bench.summary import Curve, bd_rate
 from aecodec.decoder import decode
 from aecodec.encoder import encode
+from aecodec.metrics import psnr
 from aecodec.options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN
 from aecodec.picture import Picture
-from aecodec.target import psnr
 from aecodec.train.data import load, split
 from aecodec.train.data import pictures as pictures_of
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 import aecodec
+from aecodec.metrics import psnr
 from aecodec.picture import reduce
-from aecodec.target import psnr
 from aecodec.train.data import load, split
 
 QUALITIES, SCALE, EVERY = (10, 30, 60, 90), 8, 6  # of the validation photographs, every so many

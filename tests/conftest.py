@@ -9,6 +9,7 @@ from PIL import Image
 
 from aecodec import _core, container
 from aecodec.decoder import Decoder
+from aecodec.metrics import psnr  # noqa: F401  for the tests
 
 PHOTO = Path(__file__).parent.parent / "examples" / "parrots.png"
 
@@ -26,10 +27,6 @@ def simd(request) -> str:
     _core.set_simd(request.param)
     yield request.param
     _core.set_simd(before)
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return 10 * np.log10(255**2 / np.mean((a.astype(float) - b.astype(float)) ** 2))
 
 
 def parse(data: bytes) -> container.Contents:

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from aecodec import encoder
-from aecodec.bench.measure import psnr
+from aecodec.bench.measure import finite_psnr as psnr
 from aecodec.bench.summary import Curve, bd_rate
 from aecodec.decoder import decode
 from aecodec.model import SHIPPED, Model, shipped

@@ -11,9 +11,9 @@ import numpy as np
 
 from .container import Header
 from .errors import PictureError
+from .metrics import mean_squared_error
 from .model import Model
 from .options import EFFORT_MAX, EFFORT_MIN, quality_to_lambda
-from .picture import mean_squared_error
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from .container import MAX_PIXELS
 from .errors import FileError, PictureError
 
 ORIENTATION = 0x0112  # EXIF's tag
+SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}  # of the pictures that training and benchmark read
 
 
 @dataclass(frozen=True)
@@ -165,12 +166,3 @@ def reduce(pixels: np.ndarray, scale: int) -> np.ndarray:
 def crop(pixels: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     """The part (top, left, bottom, right) of a picture."""
     return np.ascontiguousarray(pixels[box[0] : box[2], box[1] : box[3]])
-
-
-def mean_squared_error(a: np.ndarray, b: np.ndarray) -> float:
-    """Of uint8 arrays of one shape, on the scale 0..255²."""
-    total, step = 0, max(1, (1 << 22) // max(1, a[0].size))
-    for y in range(0, len(a), step):  # in parts, for the memory
-        d = a[y : y + step].astype(np.int32) - b[y : y + step]
-        total += int((d * d).sum(dtype=np.int64))
-    return total / a.size

@@ -4,13 +4,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from .decoder import decode
 from .encoder import Encoding, encode, encode_exactly
 from .errors import PictureError
+from .metrics import psnr
 from .options import EFFORT_DEFAULT, QUALITY_MAX, QUALITY_MIN
-from .picture import Picture, mean_squared_error
+from .picture import Picture
 
 
 @dataclass(frozen=True)
@@ -18,12 +17,6 @@ class Found:
     encoding: Encoding
     quality: int
     psnr: float | None = None  # dB, where it was asked for; infinite without loss
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """Of uint8 arrays of one shape, in dB; infinite where they are equal."""
-    mse = mean_squared_error(a, b)
-    return 10 * math.log10(255**2 / mse) if mse else math.inf
 
 
 def bisect(good: Callable[[int], bool], low: int, high: int) -> int | None:

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import target
+from ..metrics import ms_ssim, psnr
 from ..picture import Picture
 from .codecs import CODECS
-
-MS_SSIM_MIN_SIDE = 161  # five scales of an 11-pixel window
 
 
 @dataclass(frozen=True)
@@ -28,20 +26,9 @@ class Row:
     decode_seconds: float
 
 
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """Of uint8 arrays of one shape; 100 where they are equal, so that means exist."""
-    return min(100.0, target.psnr(a, b))
-
-
-def ms_ssim(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Multi-scale SSIM (Wang, Simoncelli and Bovik, Asilomar 2003) of uint8 arrays (H, W, 3)."""
-    import torch
-    from pytorch_msssim import ms_ssim
-
-    if min(a.shape[:2]) < MS_SSIM_MIN_SIDE:
-        return None
-    x, y = (torch.from_numpy(v.copy()).permute(2, 0, 1)[None].float() for v in (a, b))
-    return float(ms_ssim(x, y, data_range=255))
+def finite_psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """PSNR in dB, at most 100, so that means exist where pictures are exact."""
+    return min(100.0, psnr(a, b))
 
 
 def measure(name: str, path: Path) -> list[Row]:
@@ -62,6 +49,6 @@ def measure(name: str, path: Path) -> list[Row]:
         decoded = codec.decode(data)
         end = time.perf_counter()
         bpp = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
-        distortions = psnr(pixels, decoded), ms_ssim(pixels, decoded)
+        distortions = finite_psnr(pixels, decoded), ms_ssim(pixels, decoded)
         rows.append(Row(name, path.name, setting, len(data), bpp, *distortions, middle - start, end - middle))
     return rows

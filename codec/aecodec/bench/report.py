@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..metrics import psnr
 from ..picture import Picture
 from ..target import bisect
 from .codecs import CODECS
-from .measure import Row, psnr
+from .measure import Row
 from .plot import METRICS, SCALES
 from .summary import percent
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..errors import AecodecError
-from ..train.data import SUFFIXES
+from ..picture import SUFFIXES
 from . import report
 from .codecs import CODECS
 from .measure import Row, measure

@@ -74,8 +74,8 @@ def compare(first: Path, second: Path, difference: Path | None, force: bool, as_
     import numpy as np
 
     from ..files import picture_format, replacing
+    from ..metrics import psnr
     from ..picture import Picture
-    from ..target import psnr
 
     a, b = (rgb(p) for p in (first, second))
     if a.shape != b.shape:
@@ -110,12 +110,10 @@ def rgb(path: Path):
 
 def ms_ssim(a, b) -> float | str:
     """Or why there is none."""
+    from .. import metrics
+
     try:
-        from ..bench.measure import MS_SSIM_MIN_SIDE, ms_ssim
+        value = metrics.ms_ssim(a, b)
     except ImportError:
         return "needs torch and pytorch-msssim: pip install 'aecodec[bench]'"
-    try:
-        value = ms_ssim(a, b)
-    except ImportError:
-        return "needs torch and pytorch-msssim: pip install 'aecodec[bench]'"
-    return f"needs pictures of {MS_SSIM_MIN_SIDE} pixels a side" if value is None else round(value, 6)
+    return f"needs pictures of {metrics.MS_SSIM_MIN_SIDE} pixels a side" if value is None else round(value, 6)

@@ -14,12 +14,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..picture import SUFFIXES
 from .synthetic import synthetic
 
 VALIDATION_SHARE = 20  # one picture in 20, by a hash of its name, is never trained on
 SYNTHETIC_SHARE = 0.04  # of crops are drawn, not photographed
 GRAY_SHARE = 0.05  # of crops are turned gray, so that gray pictures cost no chroma
-SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}
 
 
 Member = Path | zipfile.Path  # a picture's file

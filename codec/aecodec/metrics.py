@@ -1,0 +1,40 @@
+"""How far one picture is from another: the one definition of each measure."""
+
+import math
+
+import numpy as np
+
+MS_SSIM_MIN_SIDE = 161  # pixels: five scales of an 11-pixel window
+
+
+def mean_squared_error(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean squared error of two uint8 arrays of one shape, on the scale 0 to 255²."""
+    total, step = 0, max(1, (1 << 22) // max(1, a[0].size))
+    for y in range(0, len(a), step):  # in parts, for the memory
+        d = a[y : y + step].astype(np.int32) - b[y : y + step]
+        total += int((d * d).sum(dtype=np.int64))
+    return total / a.size
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """Peak signal-to-noise ratio of two uint8 arrays of one shape, in dB, over all their samples; infinite if they are equal."""
+    return psnr_of(mean_squared_error(a, b))
+
+
+def psnr_of(mse: float) -> float:
+    """The PSNR in dB of a mean squared error on the scale 0 to 255²; infinite for 0."""
+    return 10 * math.log10(255**2 / mse) if mse else math.inf
+
+
+def ms_ssim(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Multi-scale SSIM (Wang, Simoncelli and Bovik, Asilomar 2003) of two uint8 arrays (H, W, 3): 0 to 1, the mean of R, G and B.
+
+    None if a side is shorter than MS_SSIM_MIN_SIDE. Raises ImportError if torch or pytorch-msssim is missing.
+    """
+    import torch
+    from pytorch_msssim import ms_ssim
+
+    if min(a.shape[:2]) < MS_SSIM_MIN_SIDE:
+        return None
+    x, y = (torch.from_numpy(v.copy()).permute(2, 0, 1)[None].float() for v in (a, b))
+    return float(ms_ssim(x, y, data_range=255))
