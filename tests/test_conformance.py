@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import aecodec
-from aecodec import Decoder, container
+from aecodec import Decoder, chunks
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "conformance"
@@ -33,7 +33,7 @@ def golden(name: str) -> bytes:
 def with_chunks(data: bytes, change) -> bytes:
     """The file with its list of chunks changed, and right checksums."""
     parts = change(reference.chunks(data))
-    return reference.MAGIC + b"".join(container.chunk(kind.encode("latin-1"), payload) for kind, payload in parts)
+    return reference.MAGIC + b"".join(chunks.chunk(kind.encode("latin-1"), payload) for kind, payload in parts)
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aecodec
-from aecodec import container
-from aecodec.container import Contents, Header
+from aecodec import chunks, container
+from aecodec.container import Contents
 from aecodec.errors import FileError
+from aecodec.header import Header
 
 STREAMS = 3
 
@@ -50,8 +51,8 @@ def test_any_header_is_refused_or_valid(payload):
 
 @given(st.integers(0, 2**35 - 1), st.binary(max_size=3))
 def test_varint_round_trip(value, tail):
-    data = container.varint(value)
-    assert container.read_varint(data + tail, 0) == (value, len(data))
+    data = chunks.varint(value)
+    assert chunks.read_varint(data + tail, 0) == (value, len(data))
 
 
 def test_file_round_trip():
@@ -74,27 +75,27 @@ def test_any_bytes_give_a_clear_error(data):
     with pytest.raises(FileError):
         aecodec.decompress(data)
     with pytest.raises(FileError):
-        aecodec.decompress(container.MAGIC + data)
+        aecodec.decompress(chunks.MAGIC + data)
 
 
 def test_unknown_chunks():
     data = container.write(contents())
-    assert read(data + container.chunk(b"z", b"later")) == contents()
+    assert read(data + chunks.chunk(b"z", b"later")) == contents()
     with pytest.raises(FileError, match="'Z'"):
-        read(data + container.chunk(b"Z", b"later"))
+        read(data + chunks.chunk(b"Z", b"later"))
     with pytest.raises(FileError, match="more coded data"):
-        read(data + container.chunk(b"S", b"more"))
+        read(data + chunks.chunk(b"S", b"more"))
     with pytest.raises(FileError, match="two headers"):
-        read(data + container.chunk(b"H", contents().header.pack()))
+        read(data + chunks.chunk(b"H", contents().header.pack()))
     with pytest.raises(FileError, match="header is missing"):
-        read(container.MAGIC + container.chunk(b"S", b""))
+        read(chunks.MAGIC + chunks.chunk(b"S", b""))
 
 
 def test_messages_say_what_is_wrong():
     whole = container.write(contents())
-    newer = container.MAGIC + container.chunk(b"H", b"\x01" + contents().header.pack()[1:])
-    huge = container.MAGIC + container.chunk(b"H", Header(1, 7, 1, 6, 50, 1 << 24, 1 << 24).pack())
-    billion = contents().header.pack()[:7] + container.varint(10**9 - 1) * 2
+    newer = chunks.MAGIC + chunks.chunk(b"H", b"\x01" + contents().header.pack()[1:])
+    huge = chunks.MAGIC + chunks.chunk(b"H", Header(1, 7, 1, 6, 50, 1 << 24, 1 << 24).pack())
+    billion = contents().header.pack()[:7] + chunks.varint(10**9 - 1) * 2
     for data, words in [
         (b"", "empty"),
         (b"hello, world\n" * 100, "not an .aec file"),
@@ -102,7 +103,7 @@ def test_messages_say_what_is_wrong():
         (whole[:-1], "cut short"),
         (newer, "version 2"),
         (huge, "more than the limit"),
-        (container.MAGIC + container.chunk(b"H", billion), "out of range"),
+        (chunks.MAGIC + chunks.chunk(b"H", billion), "out of range"),
     ]:
         with pytest.raises(FileError, match=words):
             read(data)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import aecodec
-from aecodec import Decoder, container
+from aecodec import Decoder, chunks
 from conftest import PHOTO, parse, psnr
 
 
@@ -102,18 +102,18 @@ def test_progressive_pictures_get_better(picture, data):
 
 def test_wrong_scales_and_regions(data):
     decoder = Decoder(data)
-    with pytest.raises(aecodec.PictureError, match="scale"):
+    with pytest.raises(aecodec.OptionError, match="scale"):
         decoder.decode(3)
     for region in ((0, 0, 0, 1), (-1, 0, 5, 5), (400, 0, 4, 1), (0, 300, 1, 2)):
-        with pytest.raises(aecodec.PictureError, match="region"):
+        with pytest.raises(aecodec.OptionError, match="region"):
             decoder.decode(region=region)
 
 
 def test_what_is_left_of_a_truncated_file(picture, data):
     """Every cut behind the header gives a picture, and a longer file never a much worse one."""
-    header = len(container.MAGIC) + 20
+    header = len(chunks.MAGIC) + 20
     with pytest.raises(aecodec.FileError):
-        Decoder(data[: len(container.MAGIC)], partial=True)
+        Decoder(data[: len(chunks.MAGIC)], partial=True)
     last = 0.0
     for n in np.linspace(header, len(data) - 1, 12).astype(int):
         with pytest.raises(aecodec.FileError):

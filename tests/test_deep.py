@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 
 import aecodec
-from aecodec import Decoder, PictureError
+from aecodec import Decoder, OptionError, PictureError
 from aecodec.picture import Picture
 from conftest import PHOTO
 
@@ -32,7 +32,7 @@ def test_sixteen_bits_are_the_eight_bits_less_rounded():
         assert sixteen.dtype == np.uint16 and sixteen.shape == eight.shape
         assert np.abs(sixteen / 257 - eight).max() <= 0.51  # half a step, and half of the 1/256
         assert (sixteen % 257).any()
-    with pytest.raises(PictureError, match="8 or 16"):
+    with pytest.raises(OptionError, match="8 or 16"):
         decoder.decode(bits=12)
 
 

@@ -69,5 +69,5 @@ def test_no_time_goes_into_refining_what_is_kept_without_loss(photo, monkeypatch
 def test_effort_is_checked(photo):
     for level in (-1, 0, 10, 2.5):
         for picture in (photo, np.zeros((8, 8), np.uint8)):
-            with pytest.raises(aecodec.PictureError, match="effort"):
+            with pytest.raises(aecodec.OptionError, match="effort"):
                 aecodec.compress(picture, effort=level)

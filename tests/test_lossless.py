@@ -4,13 +4,14 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 import aecodec
-from aecodec import Decoder, container, encoder, lossless
+from aecodec import Decoder, chunks, container, encoder, lossless
 from aecodec.options import quality_to_lambda
 from aecodec.picture import Picture
 from aecodec.target import for_psnr, for_size
@@ -100,7 +101,7 @@ def test_any_model_reads_it(screen):
     data = aecodec.compress(screen, 60)
     file = io.BytesIO(data)
     found = container.read(file, container.index(file, 3, check=True))
-    other = container.Header(**{**found.header.__dict__, "model": found.header.model ^ 1})
+    other = replace(found.header, model=found.header.model ^ 1)
     again = container.write(container.Contents(other, [], found.metadata, found.alpha, found.lossless))
     np.testing.assert_array_equal(aecodec.decompress(again), screen)
 
@@ -134,8 +135,8 @@ def test_what_pillow_would_not_read_back_is_not_written():
 def test_it_is_one_or_the_other(screen, photo):
     exact, coded = (io.BytesIO(aecodec.compress(p, 60)) for p in (screen, photo))
     exact_parts, coded_parts = (container.read(f, container.index(f, 3, check=True)) for f in (exact, coded))
-    stream = container.chunk(container.STREAM, b"")
-    for data in (exact.getvalue() + stream, coded.getvalue() + container.chunk(container.LOSSLESS, exact_parts.lossless)):
+    stream = chunks.chunk(container.STREAM, b"")
+    for data in (exact.getvalue() + stream, coded.getvalue() + chunks.chunk(container.LOSSLESS, exact_parts.lossless)):
         with pytest.raises(aecodec.FileError):
             aecodec.decompress(data)
     assert exact_parts.streams == [] and coded_parts.lossless is None
@@ -168,7 +169,7 @@ def test_targets_take_whichever_fits(page):
     found = for_psnr(picture, 22)
     assert found.psnr >= 22 and len(found.encoding.data) < len(exact.data) and not found.encoding.lossless
     assert for_psnr(picture, 80).encoding == exact
-    with pytest.raises(aecodec.PictureError, match="the smallest has"):
+    with pytest.raises(aecodec.OptionError, match="the smallest has"):
         for_size(picture, 100)
-    with pytest.raises(aecodec.PictureError, match="effort"):
+    with pytest.raises(aecodec.OptionError, match="effort"):
         for_size(picture, len(exact.data), effort=10)

@@ -6,7 +6,16 @@ pixels = aecodec.decompress(data)             # -> a NumPy array
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import AecodecError, FileError, PictureError
+from .errors import (
+    AecodecError,
+    DamagedFile,
+    FileError,
+    ModelError,
+    OptionError,
+    PictureError,
+    TruncatedFile,
+    UnsupportedFile,
+)
 from .options import EFFORT_DEFAULT, QUALITY_DEFAULT
 
 if TYPE_CHECKING:
@@ -20,10 +29,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "AecodecError",
+    "DamagedFile",
     "Decoder",
     "FileError",
+    "ModelError",
+    "OptionError",
     "PictureError",
     "Tokens",
+    "TruncatedFile",
+    "UnsupportedFile",
     "compress",
     "compress_file",
     "decompress",

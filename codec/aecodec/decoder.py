@@ -8,9 +8,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from . import _core, container, lossless
-from .container import GRAY, Chunk
-from .errors import FileError, PictureError
+from . import _core, chunks, container, lossless
+from .chunks import Chunk
+from .errors import DamagedFile, OptionError, PictureError, UnsupportedFile
+from .header import GRAY, MAX_PIXELS
 from .model import Model, shipped
 from .picture import Picture, crop, reduce, unpack_alpha
 
@@ -37,7 +38,7 @@ class Decoder:
         *,
         partial: bool = False,
         threads: int = 0,
-        max_pixels: int = container.MAX_PIXELS,
+        max_pixels: int = MAX_PIXELS,
         model: Model | None = None,
         check: bool = False,
     ):
@@ -57,7 +58,7 @@ class Decoder:
             self.header = self.index.header
             if self.header.model != self._model.identity and not self.lossless:
                 wanted, have = f"{self.header.model:08x}", f"{self._model.identity:08x}"
-                raise FileError(f"the file needs model {wanted}, and this version of aecodec has model {have}")
+                raise UnsupportedFile(f"the file needs model {wanted}, and this version of aecodec has model {have}")
         except BaseException:
             self.close()
             raise
@@ -99,7 +100,7 @@ class Decoder:
     @property
     def metadata(self) -> dict[str, bytes]:
         """ICC profile, EXIF and XMP, as far as there are any, under the names icc, exif and xmp."""
-        return {name: container.load(self._file, c) for name, c in self.index.metadata.items()}
+        return {name: chunks.load(self._file, c) for name, c in self.index.metadata.items()}
 
     def decode(self, scale: int = 1, region: Region | None = None, bits: int = 8) -> np.ndarray:
         """-> uint8, or for 16 bits uint16, (h, w, 3), (h, w), or with alpha (h, w, 4), (h, w, 2).
@@ -108,19 +109,19 @@ class Decoder:
         pixels, 8 is nearly as exact, from the coarse codes alone. region: (x, y, width, height) in pixels of the full picture; what
         it reduces to is the crop of the reduced picture that holds it. Exactly the pixels that a crop of the whole would have,
         but only the tiles that they depend on are read. With 16 bits the network's values are rounded less, 0..65535; pixels
-        of 8 bits are not exactly those. Raises PictureError on a scale, a region or a number of bits that there is not,
-        FileError where the file is damaged.
+        of 8 bits are not exactly those. Raises OptionError on a scale, a region or a number of bits that there is not,
+        FileError if the file is damaged.
         """
         return self.picture(scale, region, bits).to_array()
 
     def picture(self, scale: int = 1, region: Region | None = None, bits: int = 8) -> Picture:
         """The same with the metadata."""
         if bits not in (8, 16):
-            raise PictureError(f"pixels have 8 or 16 bits, not {bits}")
+            raise OptionError(f"pixels have 8 or 16 bits, not {bits}")
         alpha = None
         box = self._box(scale, region)
         if self.index.alpha is not None:
-            data = container.load(self._file, self.index.alpha)
+            data = chunks.load(self._file, self.index.alpha)
             alpha = crop(reduce(unpack_alpha(data, self.header.height, self.header.width), scale), box)
             if bits == 16:
                 alpha = alpha.astype(np.uint16) * 257
@@ -152,11 +153,11 @@ class Decoder:
     def _box(self, scale: int, region: Region | None) -> Region:
         """The region as (top, left, bottom, right) of the reduced picture."""
         if scale not in SCALES:
-            raise PictureError(f"scale must be one of {', '.join(map(str, SCALES))}, not {scale}")
+            raise OptionError(f"scale must be one of {', '.join(map(str, SCALES))}, not {scale}")
         x, y, w, h = region or (0, 0, *self.size)
         if x < 0 or y < 0 or w < 1 or h < 1 or x + w > self.header.width or y + h > self.header.height:
             size = f"{self.header.width} x {self.header.height}"
-            raise PictureError(f"the region {x},{y},{w},{h} is not inside the picture of {size} pixels")
+            raise OptionError(f"the region {x},{y},{w},{h} is not inside the picture of {size} pixels")
         return y // scale, x // scale, -(-(y + h) // scale), -(-(x + w) // scale)
 
     def _streams(self, scale: int, box: Region) -> list[list[bytes | None]]:
@@ -167,13 +168,13 @@ class Decoder:
         def wanted(c: Chunk | None, tile: int, area: Region) -> bytes | None:
             row, column = divmod(tile, h.tile_columns)
             inside = area[0] <= row < area[2] and area[1] <= column < area[3]
-            return container.load(self._file, c) if inside and c is not None else None
+            return chunks.load(self._file, c) if inside and c is not None else None
 
         return [[wanted(c, i, area) for i, c in enumerate(tiles)] for tiles, area in zip(self.index.streams, areas, strict=True)]
 
     def _exact(self, scale: int, box: Region, bits: int) -> np.ndarray:
         h = self.header
-        pixels = lossless.unpack(container.load(self._file, self.index.lossless), h.height, h.width, h.colour == GRAY)
+        pixels = lossless.unpack(chunks.load(self._file, self.index.lossless), h.height, h.width, h.colour == GRAY)
         pixels = crop(reduce(pixels, scale), box)
         return pixels if bits == 8 else pixels.astype(np.uint16) * 257
 
@@ -189,13 +190,13 @@ class Decoder:
 
 @contextlib.contextmanager
 def damage() -> Iterator[None]:
-    """Turns what the runtime says of a corrupt stream into a FileError."""
+    """Turns what the runtime says of a corrupt stream into a DamagedFile."""
     try:
         yield
     except _core.CorruptStream as error:
-        raise FileError(f"the file is damaged: {error}") from error
+        raise DamagedFile(f"the file is damaged: {error}") from error
 
 
-def decode(data: bytes, threads: int = 0, max_pixels: int = container.MAX_PIXELS, model: Model | None = None) -> Picture:
+def decode(data: bytes, threads: int = 0, max_pixels: int = MAX_PIXELS, model: Model | None = None) -> Picture:
     """Decompresses a file whole. Raises FileError where it is damaged, cut short, or not for this model."""
     return Decoder(data, threads=threads, max_pixels=max_pixels, model=model, check=True).picture()

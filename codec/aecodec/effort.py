@@ -9,8 +9,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from .container import Header
-from .errors import PictureError
+from .errors import OptionError
+from .header import Header
 from .metrics import mean_squared_error
 from .model import Model
 from .options import EFFORT_MAX, EFFORT_MIN, quality_to_lambda
@@ -36,9 +36,9 @@ LEVELS = {
 
 
 def level_of(effort: int) -> Effort:
-    """Raises PictureError where there is no such level."""
+    """Raises OptionError where there is no such level."""
     if effort not in LEVELS:
-        raise PictureError(f"effort must be a whole number from {EFFORT_MIN} to {EFFORT_MAX}, not {effort}")
+        raise OptionError(f"effort must be a whole number from {EFFORT_MIN} to {EFFORT_MAX}, not {effort}")
     return LEVELS[effort]
 
 

@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 
 from . import container, lossless
-from .container import GRAY, RGB, Contents, Header
+from .container import Contents
 from .effort import cost_of, level_of, search, size_of
-from .errors import PictureError
+from .errors import OptionError
+from .header import GRAY, RGB, VERSION, Header
 from .model import Model, shipped
 from .options import EFFORT_DEFAULT, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from .picture import Picture, pack_alpha
@@ -29,17 +30,17 @@ class Encoding:
 
 
 def header_for(height: int, width: int, quality: int, gray: bool, model: Model) -> Header:
-    """Raises PictureError where the quality is not 1 to 100."""
+    """Raises OptionError where the quality is not 1 to 100."""
     if not QUALITY_MIN <= quality <= QUALITY_MAX or quality != int(quality):
-        raise PictureError(f"quality must be a whole number from {QUALITY_MIN} to {QUALITY_MAX}, not {quality}")
+        raise OptionError(f"quality must be a whole number from {QUALITY_MIN} to {QUALITY_MAX}, not {quality}")
     colour, tile_log2 = GRAY if gray else RGB, TILE_LOG2 if height * width < LARGE else TILE_LOG2_OF_LARGE
-    return Header(container.VERSION, model.identity, colour, tile_log2, int(quality), width, height)
+    return Header(VERSION, model.identity, colour, tile_log2, int(quality), width, height)
 
 
 def without_loss(picture: Picture, effort: int) -> bytes | None:
     """The pixels of a drawn picture as the file holds them without loss; None of any other.
 
-    Raises PictureError where the effort is not 1 to 9.
+    Raises OptionError where the effort is not 1 to 9.
     """
     level_of(effort)
     return None if picture.rounded or not lossless.drawn(picture.pixels) else lossless.pack(picture.pixels, effort)
@@ -52,7 +53,7 @@ def written(picture: Picture, header: Header, streams: list[list[bytes]], exact:
 
 
 def encode_exactly(picture: Picture, effort: int = EFFORT_DEFAULT) -> Encoding | None:
-    """Keeps a drawn picture without loss; None of any other. Raises PictureError where the effort is not 1 to 9."""
+    """Keeps a drawn picture without loss; None of any other. Raises OptionError where the effort is not 1 to 9."""
     exact = without_loss(picture, effort)
     header = header_for(*picture.pixels.shape[:2], QUALITY_MAX, picture.pixels.ndim == 2, shipped())
     return None if exact is None else Encoding(written(picture, header, [], exact), [])
@@ -69,7 +70,7 @@ def encode(
     """Compresses a picture; `threads` 0 means one a core. A drawn picture is kept without loss where that costs less, by bits
     and λ times the error, unless `codewords` says that the file must have them.
 
-    Raises PictureError where the quality is not 1 to 100 or the effort not 1 to 9.
+    Raises OptionError where the quality is not 1 to 100 or the effort not 1 to 9.
     """
     model = model or shipped()
     rgb = picture.rgb()

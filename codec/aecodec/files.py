@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from . import encoder
 from .decoder import decode
-from .errors import PictureError
+from .errors import OptionError
 from .options import EFFORT_DEFAULT, QUALITY_DEFAULT
 from .picture import Picture
 
@@ -47,12 +47,12 @@ def compress_file(
 
 
 def picture_format(path: Path) -> str:
-    """Pillow's name of the format that a file name asks for. Raises PictureError where there is none."""
+    """Pillow's name of the format that a file name asks for. Raises OptionError if there is none."""
     from PIL import Image
 
     format = Image.registered_extensions().get(path.suffix.lower())
     if format is None or format not in Image.SAVE:
-        raise PictureError(f"{path.name}: no picture format that can be written has the suffix '{path.suffix}'")
+        raise OptionError(f"{path.name}: no picture format that can be written has the suffix '{path.suffix}'")
     return format
 
 

@@ -2,7 +2,7 @@
 
 import io
 
-from . import container
+from . import chunks
 from .decoder import Decoder
 from .model import shipped
 
@@ -17,12 +17,12 @@ def info(data: bytes) -> dict:
         sizes = [c.size for c in tiles]
         streams.append({"scales": [f"1/{n}" for n in levels], "bytes": sum(sizes), "tiles": sizes})
     return {
-        **container.describe(header),
+        **header.describe(),
         "bytes": len(data),
         "bits_per_pixel": round(8 * len(data) / (header.width * header.height), 4),
         "alpha": index.alpha is not None,
         "lossless": decoder.lossless,
         "metadata": {name: c.size for name, c in index.metadata.items()},
         "streams": streams,
-        "chunks": [{"type": c.kind.decode("latin-1"), "bytes": c.size} for c in container.scan(io.BytesIO(data))],
+        "chunks": [{"type": c.kind.decode("latin-1"), "bytes": c.size} for c in chunks.scan(io.BytesIO(data))],
     }

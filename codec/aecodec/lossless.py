@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image, features
 
-from .errors import FileError
+from .errors import DamagedFile, UnsupportedFile
 
 FLAT_SHARE = 0.4  # of a drawn picture's pixels are like their left neighbour; so it is with 1 in 100 training photographs
 PALETTE = 256  # colours at most, in a sample: a drawing too, be it dithered
@@ -38,19 +38,19 @@ def pack(pixels: np.ndarray, effort: int) -> bytes | None:
 
 
 def unpack(data: bytes, height: int, width: int, gray: bool) -> np.ndarray:
-    """The inverse of `pack`. Raises FileError unless the file is of this layout and size, which is known before it is decoded."""
+    """The inverse of `pack`. Raises DamagedFile unless the file is of this layout and size, which is known before it is decoded."""
     if data[:4] != b"RIFF" or data[8:16] != SIGNATURE or len(data) < 25:
-        raise FileError("the lossless pixels are damaged")
+        raise DamagedFile("the lossless pixels are damaged")
     sides = int.from_bytes(data[21:25], "little")
     if (1 + (sides & 0x3FFF), 1 + (sides >> 14 & 0x3FFF)) != (width, height):
-        raise FileError("the lossless pixels do not fit the picture")
+        raise DamagedFile("the lossless pixels do not fit the picture")
     if not features.check("webp"):
-        raise FileError("the file has lossless pixels, which need a Pillow with WebP")
+        raise UnsupportedFile("the file has lossless pixels, which need a Pillow with WebP")
     try:
         with Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
             if image.size != (width, height):
-                raise FileError("the lossless pixels do not fit the picture")
+                raise DamagedFile("the lossless pixels do not fit the picture")
             pixels = np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise FileError("the lossless pixels are damaged") from error
+        raise DamagedFile("the lossless pixels are damaged") from error
     return np.ascontiguousarray(pixels[:, :, 0]) if gray else pixels

@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from . import _core
-from .errors import AecodecError
+from .errors import ModelError
 
 SHIPPED = "weights/aecodec.safetensors"
 
@@ -28,7 +28,7 @@ class Model:
     """
 
     def __init__(self, path: Path):
-        """Raises AecodecError where the file is not a model."""
+        """Raises ModelError if the file is not a model."""
         try:
             with safe_open(path, "numpy") as f:
                 self.metadata = json.loads(f.metadata()["aecodec"])
@@ -37,7 +37,7 @@ class Model:
             self.betas = [self.metadata["beta"]] * len(self.shape["stages"])
             self.network = _core.Network(self.shape, self.tensors)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise AecodecError(f"{path}: not a model of this version of aecodec ({error})") from error
+            raise ModelError(f"{path}: not a model of this version of aecodec ({error})") from error
 
 
 @functools.cache

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from . import sixteen_bit
-from .container import MAX_PIXELS
-from .errors import FileError, PictureError
+from .errors import DamagedFile, PictureError
+from .header import MAX_PIXELS
 
 ORIENTATION = 0x0112  # EXIF's tag
 SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}  # of the pictures that training and benchmark read
@@ -148,14 +148,14 @@ def pack_alpha(alpha: np.ndarray) -> bytes:
 
 
 def unpack_alpha(data: bytes, height: int, width: int) -> np.ndarray:
-    """The inverse of `pack_alpha`. Raises FileError unless the PNG is of one 8-bit channel and of this size."""
+    """The inverse of `pack_alpha`. Raises DamagedFile unless the PNG is of one 8-bit channel and of this size."""
     try:
         with PngImagePlugin.PngImageFile(io.BytesIO(data)) as image:  # Image.open refuses what is larger than its own limit
             if image.mode != "L" or image.size != (width, height):
-                raise FileError("the alpha channel does not fit the picture")
+                raise DamagedFile("the alpha channel does not fit the picture")
             return np.asarray(image)
     except (OSError, SyntaxError, ValueError) as error:
-        raise FileError("the alpha channel is damaged") from error
+        raise DamagedFile("the alpha channel is damaged") from error
 
 
 def reduce(pixels: np.ndarray, scale: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import IO
 from PIL import Image, ImageFile
 
 from . import encoder
-from .container import MAGIC
+from .chunks import MAGIC
 from .decoder import SCALES, Decoder
 from .errors import AecodecError
 from .files import SUFFIX

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .decoder import decode
 from .encoder import Encoding, encode, encode_exactly
-from .errors import PictureError
+from .errors import OptionError
 from .metrics import psnr
 from .options import EFFORT_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from .picture import Picture
@@ -32,7 +32,7 @@ def bisect(good: Callable[[int], bool], low: int, high: int) -> int | None:
 
 
 def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFORT_DEFAULT) -> Found:
-    """The best quality whose file has at most `size` bytes. Raises PictureError where there is none."""
+    """The best quality whose file has at most `size` bytes. Raises OptionError if there is none."""
     exact = encode_exactly(picture, effort)
     if exact is not None and len(exact.data) <= size:
         return Found(exact, QUALITY_MAX)
@@ -45,12 +45,12 @@ def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFO
     quality = bisect(fits, QUALITY_MIN, QUALITY_MAX)
     if quality is None:
         least = min(len(e.data) for e in (encodings[QUALITY_MIN], exact) if e is not None)
-        raise PictureError(f"no quality makes a file of {math.floor(size)} bytes; the smallest has {least}")
+        raise OptionError(f"no quality makes a file of {math.floor(size)} bytes; the smallest has {least}")
     return Found(encodings[quality], quality)
 
 
 def for_psnr(picture: Picture, wanted: float, threads: int = 0, effort: int = EFFORT_DEFAULT) -> Found:
-    """The smallest file with at least this PSNR in dB, over all colours. Raises PictureError where there is none."""
+    """The smallest file with at least this PSNR in dB, over all colours. Raises OptionError if there is none."""
     found: dict[int, Found] = {}
 
     def falls_short(quality: int) -> bool:
@@ -63,5 +63,5 @@ def for_psnr(picture: Picture, wanted: float, threads: int = 0, effort: int = EF
     if exact is not None and (quality > QUALITY_MAX or len(exact.data) < len(found[quality].encoding.data)):
         return Found(exact, QUALITY_MAX, math.inf)
     if quality > QUALITY_MAX:
-        raise PictureError(f"no quality reaches {wanted:g} dB; {QUALITY_MAX} has {found[QUALITY_MAX].psnr:.2f} dB")
+        raise OptionError(f"no quality reaches {wanted:g} dB; {QUALITY_MAX} has {found[QUALITY_MAX].psnr:.2f} dB")
     return found[quality]

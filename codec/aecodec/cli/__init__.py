@@ -29,7 +29,7 @@ def main() -> None:
     """A learned image codec: small files, the same pixels on every machine."""
     from PIL import Image
 
-    from ..container import MAX_PIXELS
+    from ..header import MAX_PIXELS
 
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses from twice this on
 

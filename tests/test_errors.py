@@ -1,0 +1,104 @@
+"""Programs can tell errors apart: what is cut short, what is damaged, what is for somebody else, and what was asked for wrongly."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import aecodec
+from aecodec import DamagedFile, OptionError, TruncatedFile, UnsupportedFile
+from aecodec.chunks import MAGIC, chunk, scan
+from aecodec.model import Model
+from conftest import parse
+
+
+@pytest.fixture(scope="module")
+def data(photo) -> bytes:
+    return aecodec.compress(photo, 30)
+
+
+def with_chunks(data: bytes, change) -> bytes:
+    """The file with its list of (type, payload) changed, and right checksums."""
+    parts = [(c.kind, data[c.payload : c.payload + c.size]) for c in scan(io.BytesIO(data))]
+    return MAGIC + b"".join(chunk(*part) for part in change(parts))
+
+
+def test_a_cut_file_is_truncated_wherever_it_is_cut(data):
+    for size in [*range(60), *range(60, len(data), 97), len(data) - 1]:
+        with pytest.raises(TruncatedFile):
+            aecodec.decompress(data[:size])
+
+
+def test_a_changed_byte_is_damage_unless_it_is_a_length_or_a_type(data):
+    lengths = set(range(4))  # without the first bytes of the magic number it is another format
+    for c in scan(io.BytesIO(data)):
+        lengths |= set(range(c.start, c.payload))
+    checked = 0
+    for at in range(0, len(data), 5):
+        if at not in lengths:
+            with pytest.raises(DamagedFile):
+                aecodec.decompress(data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :])
+            checked += 1
+    assert checked > 100
+
+
+def test_what_is_for_somebody_else_is_unsupported(data):
+    contents = parse(data)
+    other_model = replace(contents.header, model=contents.header.model ^ 1)
+    newer = bytearray(contents.header.pack())
+    newer[0] = 1  # version 2
+    for changed in (
+        lambda parts: [(b"H", other_model.pack()), *parts[1:]],
+        lambda parts: [(b"H", bytes(newer)), *parts[1:]],
+        lambda parts: [*parts, (b"Q", b"")],
+    ):
+        with pytest.raises(UnsupportedFile):
+            aecodec.decompress(with_chunks(data, changed))
+    with pytest.raises(UnsupportedFile, match="not an .aec file"):
+        aecodec.decompress(b"\x89PNG\r\n\x1a\n" + data[8:])
+    with pytest.raises(UnsupportedFile, match="limit of 1000"):
+        aecodec.Decoder(data, max_pixels=1000)
+
+
+def test_known_chunks_that_are_out_of_place_are_damage(data):
+    for changed in (
+        lambda parts: [parts[0], parts[0], *parts[1:]],
+        lambda parts: parts[1:],
+        lambda parts: [*parts, parts[-1]],
+        lambda parts: [parts[0], (b"A", b""), (b"A", b""), *parts[1:]],
+        lambda parts: [(b"H", parts[0][1][:-1] + b"\x80"), *parts[1:]],
+    ):
+        with pytest.raises(DamagedFile):
+            aecodec.decompress(with_chunks(data, changed))
+
+
+def test_wrong_options_are_value_errors_too(data, photo):
+    wrong = [
+        lambda: aecodec.compress(photo, 0),
+        lambda: aecodec.compress(photo, 50.5),
+        lambda: aecodec.compress(photo, effort=10),
+        lambda: aecodec.Decoder(data).decode(scale=3),
+        lambda: aecodec.Decoder(data).decode(region=(0, 0, 1000, 10)),
+        lambda: aecodec.Decoder(data).decode(bits=12),
+    ]
+    for call in wrong:
+        with pytest.raises(OptionError) as caught:
+            call()
+        assert isinstance(caught.value, ValueError) and isinstance(caught.value, aecodec.AecodecError)
+
+
+def test_a_wrong_picture_is_none_of_them():
+    with pytest.raises(aecodec.PictureError) as caught:
+        aecodec.compress(np.zeros((4, 4, 3), np.float32))
+    assert not isinstance(caught.value, ValueError | aecodec.FileError)
+
+
+def test_a_file_that_is_no_model(tmp_path):
+    (tmp_path / "m.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(aecodec.ModelError, match="not a model"):
+        Model(tmp_path / "m.safetensors")
+
+
+def test_all_file_errors_are_of_one_kind():
+    assert all(issubclass(e, aecodec.FileError) for e in (TruncatedFile, DamagedFile, UnsupportedFile))
