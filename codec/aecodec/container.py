@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from itertools import count
 from typing import BinaryIO
 
-from crc32c import crc32c
-
+from ._core import crc32c
 from .errors import FileError
 from .options import QUALITY_MAX, QUALITY_MIN
 
