@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Buffer
 
 Float = NDArray[np.float32]
 UInt16 = NDArray[np.uint16]
@@ -34,6 +35,9 @@ def nearest(
     z, weight: (N, d); codebook: (d, K), dimension-major; bias: (K,). Returns (N,). `weight` and `bias` are how a rate enters:
     a Gaussian prior's bits are a weighted sum of squares. device: "cpu" or "cuda". Raises ValueError on wrong shapes.
     """
+
+def crc32c(data: Buffer, value: int = 0) -> int:
+    """CRC-32C (RFC 3720) of a contiguous buffer's bytes. value: the checksum of the bytes before them, to go on from."""
 
 def rans_encode(symbols: UInt16, table: UInt16, frequencies: UInt16, lanes: int = 2) -> bytes:
     """Codes symbols (N,), each with the row table (N,) of frequencies (tables, K), whose rows sum to 2^16.

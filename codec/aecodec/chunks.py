@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import BinaryIO
 
-from crc32c import crc32c
-
+from ._core import crc32c
 from .errors import DamagedFile, TruncatedFile, UnsupportedFile
 
 MAGIC = b"\x89AEC\r\n\x1a\n"  # as PNG's: a high bit, both line ends and a DOS end-of-file, to catch text-mode damage

@@ -1,4 +1,5 @@
-// The kernels for x86-64 with AVX2; compiled with -mavx2.
+// The kernels for x86-64 with AVX2; compiled with the flags in avx2.flags.
 #define AEC_TARGET avx2
-#define AEC_USE_AVX2
-#include "kernels/simd-inl.h"
+#define AEC_NEAREST_LANES 8
+#include "kernels/conv_avx2-inl.h"
+#include "kernels/kernels-inl.h"

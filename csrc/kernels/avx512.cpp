@@ -1,4 +1,5 @@
-// The kernels for x86-64 with AVX-512 and its int16 dot products; compiled with the flags in CMakeLists.txt.
+// The kernels for x86-64 with AVX-512 and its int16 dot products; compiled with the flags in avx512.flags.
 #define AEC_TARGET avx512
-#define AEC_USE_AVX512
-#include "kernels/simd-inl.h"
+#define AEC_NEAREST_LANES 16
+#include "kernels/conv_avx512-inl.h"
+#include "kernels/kernels-inl.h"

@@ -49,10 +49,18 @@ struct GroupQuantiser {
     // [kSigmaCount] how many codewords are possible where the coarser digits are all zero, by the index of the group's
     // largest σ in the digit's steps: 1, or a multiple of 8. A lone codeword costs no bits.
     const int32_t *fine_prefix, *coarse_prefix;
-    // Codewords that the finest digit can take all the same where the residual is int64_t: in training, so that a σ
+    // Codewords that the finest digit can take all the same where the residual is long: in training, so that a σ
     // that is too small is noticed; 1 where the codes are for a file.
-    int surprise;
+    int min_candidates;
 };
+
+// A codebook to be searched for nearest codewords.
+struct NearestSearch {
+    const float* codebook;  // [d][K], dimension-major
+    const float* norm;      // [K] the codewords' biases + |c|^2
+    int dimensions, codewords;
+};
+constexpr int kNearestQueries = 4;  // searched together
 
 // How codes are searched.
 struct Search {
@@ -64,6 +72,17 @@ struct Search {
 struct Quantised {
     uint8_t code[kMaxDigits];  // the coarsest digit first
     float value[kGroup];       // the sum of the digits' codewords, in steps
+    float bits;
+};
+
+// A group's residual and σ, [4] each in steps.
+struct GroupLatents {
+    const float *residual, *sigma;
+};
+
+// The loss's gradients with respect to what quantise gives.
+struct LossGradient {
+    const float* value;  // [4]
     float bits;
 };
 
@@ -94,10 +113,10 @@ struct Kernels {
     void (*leaky)(const int32_t* in, int16_t* out, int64_t count);  // leaky ReLU, clamped to a convolution's input
     void (*add)(const int16_t* x, const int32_t* y, int16_t* out, int64_t count);  // saturating
     void (*clamp)(const int16_t* in, int16_t* out, int64_t count);                 // to a convolution's input
-    // Nearest codewords of queries begin..end: z [n][d], weight [n][d] or null, codebook [d][k], bias [k]; see
-    // nearest.h
-    void (*nearest)(const float* z, const float* weight, const float* codebook, const float* bias, int64_t begin,
-                    int64_t end, int d, int k, int32_t* index);
+    // Nearest codewords of `count` queries z [count][d]; weight [count][d] or null; scratch: room for kNearestQueries *
+    // d floats; see nearest.h.
+    void (*nearest)(const NearestSearch&, const float* z, const float* weight, int64_t count, float* scratch,
+                    int32_t* index);
     // Exponents -log2 of the prior's masses, with 16 fractional bits, of the first `count` codewords, a multiple of 8.
     // inverse [4]; offset [4], of what the coarser digits give, or null where they are all zero.
     void (*exponents)(const PriorTables&, int count, const int32_t* inverse, const int32_t* offset, int32_t* exponents);
@@ -105,8 +124,8 @@ struct Kernels {
     void (*frequencies)(const int32_t* exponents, int count, uint16_t* frequencies);
     // argmin over the codes of |residual - value|^2 + beta * bits; residual and sigma [4] in steps.
     Quantised (*quantise)(const GroupQuantiser&, const float* residual, const float* sigma, const Search&);
-    void (*quantise_gradient)(const GroupQuantiser&, const float* residual, const float* sigma, float beta,
-                              const Quantised&, const float* grad_value, float grad_bits, const GroupGradient&);
+    void (*quantise_gradient)(const GroupQuantiser&, const GroupLatents&, float beta, const Quantised&,
+                              const LossGradient&, const GroupGradient&);
 };
 
 const Kernels& kernels();                      // the chosen ones; at first the best that this CPU runs

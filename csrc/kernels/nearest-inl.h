@@ -1,35 +1,63 @@
-// The cost that a codeword is searched by: one definition for the vector kernels and for the CUDA kernel.
-#pragma once
-#include <cstdint>
-#include <cstring>
-
-#if defined(__CUDACC__)
-#define AEC_HOST_DEVICE __host__ __device__
-#else
-#define AEC_HOST_DEVICE
-#endif
+// The nearest-codeword search: four queries at a time, so that a load of codewords serves them all.
+#include "kernels/simd-inl.h"
 
 namespace aec {
+namespace AEC_TARGET {
+namespace {
 
-// |z - c|^2 + sum_i weight_i c_i^2 + bias, less |z|^2, which is the same for every codeword, of as many codewords as V
-// has lanes. `cost` comes in as bias + |c|^2; `c` points at the first codeword's first dimension, the next is `stride`
-// floats on.
-template <bool kWeighted, class V>
-AEC_HOST_DEVICE inline V codeword_cost(V cost, const float* twice_z, const float* weight, const float* c,
-                                       int64_t stride, int d) {
-    for (int i = 0; i < d; ++i) {
-        V x;
-        std::memcpy(&x, c + i * stride, sizeof x);
-        if (kWeighted) cost += x * (x * weight[i] - twice_z[i]);
-        else cost -= x * twice_z[i];
+#include "kernels/nearest_cost-inl.h"
+
+typedef float f32xn __attribute__((vector_size(4 * AEC_NEAREST_LANES)));
+typedef int32_t i32xn __attribute__((vector_size(4 * AEC_NEAREST_LANES)));
+
+// The nearest codewords of kQueries queries; d is kDimensions, or that is 0.
+template <bool kWeighted, int kQueries, int kDimensions>
+inline void nearest_of(const float* twice_z, const float* weight, const float* codebook, const float* norm,
+                       int dimensions, int k, int32_t* index) {
+    const int d = kDimensions ? kDimensions : dimensions;
+    Minimum<f32xn, i32xn> minimum[kQueries];
+    int j = 0;
+    for (; j + AEC_NEAREST_LANES <= k; j += AEC_NEAREST_LANES)
+        for (int q = 0; q < kQueries; ++q)
+            minimum[q].offer(
+                codeword_cost<kWeighted>(load<f32xn>(norm + j), twice_z + q * d, weight + q * d, codebook + j, k, d),
+                j);
+    for (int q = 0; q < kQueries; ++q) {
+        float cost;
+        index[q] = minimum[q].index(cost);
+        for (int rest = j; rest < k; ++rest) {
+            const float c =
+                codeword_cost<kWeighted>(norm[rest], twice_z + q * d, weight + q * d, codebook + rest, k, d);
+            if (c < cost) cost = c, index[q] = rest;
+        }
     }
-    return cost;
 }
 
-// bias + |c|^2
-AEC_HOST_DEVICE inline float codeword_norm(const float* c, int64_t stride, int d, float bias) {
-    for (int i = 0; i < d; ++i) bias += c[i * stride] * c[i * stride];
-    return bias;
+template <bool kWeighted, int kDimensions>
+inline void nearest_block(const NearestSearch& s, const float* z, const float* weight, int64_t count, float* scratch,
+                          int32_t* index) {
+    const int d = s.dimensions;
+    for (int64_t n = 0; n < count; n += kNearestQueries) {
+        const int queries = static_cast<int>(lower<int64_t>(kNearestQueries, count - n));
+        for (int i = 0; i < queries * d; ++i) scratch[i] = 2.0f * z[n * d + i];
+        const float* own = kWeighted ? weight + n * d : scratch;  // not read where there are no weights
+        if (queries == kNearestQueries)
+            nearest_of<kWeighted, kNearestQueries, kDimensions>(scratch, own, s.codebook, s.norm, d, s.codewords,
+                                                                index + n);
+        else
+            for (int q = 0; q < queries; ++q)
+                nearest_of<kWeighted, 1, kDimensions>(scratch + q * d, own + q * d, s.codebook, s.norm, d, s.codewords,
+                                                      index + n + q);
+    }
 }
 
+void nearest(const NearestSearch& s, const float* z, const float* weight, int64_t count, float* scratch,
+             int32_t* index) {
+    const auto block = weight ? (s.dimensions == kGroup ? nearest_block<true, kGroup> : nearest_block<true, 0>)
+                              : (s.dimensions == kGroup ? nearest_block<false, kGroup> : nearest_block<false, 0>);
+    block(s, z, weight, count, scratch, index);
+}
+
+}  // namespace
+}  // namespace AEC_TARGET
 }  // namespace aec

@@ -1,15 +1,17 @@
 // The nearest-codeword search on a CUDA device: a thread a query around the same body as the CPU's.
+#include "kernels/nearest.h"
+
 #include <cuda_runtime.h>
+#include <string.h>
 
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "kernels/nearest-inl.h"
-#include "kernels/nearest.h"
-
 namespace aec {
 namespace {
+
+#include "kernels/nearest_cost-inl.h"
 
 constexpr int kMaxDimensions = 16;
 
@@ -55,8 +57,7 @@ void nearest_cuda(const float* z, const float* weight, const float* codebook, co
                   int k, int32_t* index) {
     if (d > kMaxDimensions) throw std::runtime_error("CUDA: at most 16 dimensions");
     if (n == 0) return;
-    std::vector<float> norm(k);
-    for (int c = 0; c < k; ++c) norm[c] = codeword_norm(codebook + c, k, d, bias[c]);
+    const std::vector<float> norm = codeword_norms(codebook, bias, d, k);
     DeviceBuffer<float> dz(n * d, z), dc(static_cast<size_t>(d) * k, codebook), db(k, norm.data());
     DeviceBuffer<float> dw(weight ? n * d : 1, weight);
     DeviceBuffer<int32_t> di(n);

@@ -1,6 +1,7 @@
 // Nearest codeword of many queries; no N x K matrix is made.
 #pragma once
 #include <cstdint>
+#include <vector>
 
 namespace aec {
 
@@ -8,6 +9,9 @@ namespace aec {
 // z, weight [n][d], weight may be null; codebook [d][k], dimension-major; bias [k].
 void nearest(const float* z, const float* weight, const float* codebook, const float* bias, int64_t n, int d, int k,
              int threads, int32_t* index);
+
+// bias + |c|^2 of every codeword
+std::vector<float> codeword_norms(const float* codebook, const float* bias, int d, int k);
 
 #if defined(AEC_HAVE_CUDA)
 bool cuda_available();

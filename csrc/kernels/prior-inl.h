@@ -1,4 +1,9 @@
-// The prior's integer probabilities. Included by simd-inl.h, inside its namespace. docs/format.md defines every step.
+// The prior's integer probabilities. docs/format.md defines every step.
+#include "kernels/simd-inl.h"
+
+namespace aec {
+namespace AEC_TARGET {
+namespace {
 
 inline i32x8 widen(const int16_t* p) { return __builtin_convertvector(load<i16x8>(p), i32x8); }
 
@@ -34,8 +39,7 @@ void frequencies(const int32_t* exponents, int count, uint16_t* out) {
         const i32x8 e = load<i32x8>(exponents + k);
         low = e < low ? e : low;
     }
-    const i32x8 lowest = splat(std::min(std::min(std::min(low[0], low[1]), std::min(low[2], low[3])),
-                                        std::min(std::min(low[4], low[5]), std::min(low[6], low[7]))));
+    const i32x8 lowest = splat(least(low));
     i32x8 masses[kMaxCodewords / 8], sums = splat(0);
     for (int k = 0; k < count; k += 8) sums += masses[k / 8] = mass(load<i32x8>(exponents + k) - lowest);
     uint32_t total = 0;
@@ -61,3 +65,7 @@ void frequencies(const int32_t* exponents, int count, uint16_t* out) {
     const int at = likeliest.index(most);
     out[at] = static_cast<uint16_t>(out[at] + left);
 }
+
+}  // namespace
+}  // namespace AEC_TARGET
+}  // namespace aec

@@ -1,3 +1,5 @@
 // The kernels for any CPU. The vector types become whatever the compiler's baseline target offers.
 #define AEC_TARGET scalar
-#include "kernels/simd-inl.h"
+#define AEC_NEAREST_LANES 8
+#include "kernels/conv_scalar-inl.h"
+#include "kernels/kernels-inl.h"

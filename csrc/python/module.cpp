@@ -4,10 +4,12 @@
 #include <pybind11/stl.h>
 
 #include "entropy/latent_coder.h"
-#include "kernels/nearest.h"
 #include "training/quantiser.h"
 
 namespace py = pybind11;
+
+void bind_search(py::module_& m);    // search.cpp
+void bind_checksum(py::module_& m);  // checksum.cpp
 
 namespace {
 
@@ -22,30 +24,6 @@ void expect(const Array<T>& a, const std::vector<py::ssize_t>& shape, const char
     bool same = a.ndim() == static_cast<py::ssize_t>(shape.size());
     for (size_t i = 0; same && i < shape.size(); ++i) same = a.shape(i) == shape[i];
     if (!same) throw py::value_error(std::string(name) + " has the wrong shape");
-}
-
-// ------------------------------------------------------------------------------------------------------------- nearest
-
-Array<int32_t> nearest(const Array<float>& z, const Array<float>& codebook, const std::optional<Array<float>>& bias,
-                       const std::optional<Array<float>>& weight, int threads, const std::string& device) {
-    if (z.ndim() != 2 || codebook.ndim() != 2 || codebook.shape(0) != z.shape(1) || codebook.shape(1) < 1)
-        throw py::value_error("z must be (N, d) and codebook (d, K) with K at least 1");
-    const int64_t n = z.shape(0);
-    const int d = static_cast<int>(z.shape(1)), k = static_cast<int>(codebook.shape(1));
-    if (bias) expect(*bias, {k}, "bias");
-    if (weight) expect(*weight, {n, d}, "weight");
-    std::vector<float> zero(bias ? 0 : k);
-    Array<int32_t> index(n);
-    const float *pz = z.data(), *pw = weight ? weight->data() : nullptr, *pc = codebook.data(),
-                *pb = bias ? bias->data() : zero.data();
-    int32_t* pi = index.mutable_data();
-    py::gil_scoped_release release;
-    if (device == "cpu") aec::nearest(pz, pw, pc, pb, n, d, k, threads, pi);
-#if defined(AEC_HAVE_CUDA)
-    else if (device == "cuda") aec::nearest_cuda(pz, pw, pc, pb, n, d, k, pi);
-#endif
-    else throw std::invalid_argument("no such device in this build: " + device);
-    return index;
 }
 
 // ---------------------------------------------------------------------------------------------------------------- rANS
@@ -345,15 +323,8 @@ PYBIND11_MODULE(_core, m) {
     m.def("simd", [] { return std::string(aec::kernels().name); });
     m.def("available_simd", &aec::available_kernels);
     m.def("set_simd", &aec::choose_kernels, "name"_a);
-#if defined(AEC_HAVE_CUDA)
-    m.def("cuda_available", &aec::cuda_available);
-#else
-    m.def("cuda_available", [] { return false; });
-#endif
-
-    m.def("nearest", &nearest, py::arg("z").noconvert(), py::arg("codebook").noconvert(),
-          py::arg("bias").noconvert() = py::none(), py::arg("weight").noconvert() = py::none(), "threads"_a = 0,
-          "device"_a = "cpu");
+    bind_search(m);
+    bind_checksum(m);
     m.def("rans_encode", &rans_encode, py::arg("symbols").noconvert(), py::arg("table").noconvert(),
           py::arg("frequencies").noconvert(), "lanes"_a = aec::kLanes);
     m.def("rans_decode", &rans_decode, "data"_a, py::arg("table").noconvert(), py::arg("frequencies").noconvert(),

@@ -10,7 +10,7 @@ namespace aec {
 namespace {
 
 constexpr float kTrainingBits = 13.0f;  // codewords that take more bits than this from the prior are left out
-constexpr int kSurprise = 32;
+constexpr int kMinCandidates = 32;      // see GroupQuantiser::min_candidates
 
 std::vector<int32_t> training_prefix(const float* codebook, int count, float variance) {
     std::vector<int32_t> prefix;
@@ -50,7 +50,7 @@ struct Prepared {
                               q.variance[1],
                               prefixes[g].data(),
                               prefixes.back().data(),
-                              std::min(q.codewords, kSurprise)});
+                              std::min(q.codewords, kMinCandidates)});
         }
     }
 };
@@ -88,8 +88,8 @@ void quantise_gradient(const StageQuantiser& q, const float* residual, const flo
             Quantised chosen{};
             std::copy(code + n * q.digits, code + (n + 1) * q.digits, chosen.code);
             float* weight = sums + fine_size + g * 2 * q.codewords;
-            kernels().quantise_gradient(prepared.groups[g], residual + n * kGroup, sigma + n * kGroup, q.beta, chosen,
-                                        grad_value + n * kGroup, grad_bits[n],
+            kernels().quantise_gradient(prepared.groups[g], {residual + n * kGroup, sigma + n * kGroup}, q.beta, chosen,
+                                        {grad_value + n * kGroup, grad_bits[n]},
                                         {rate + n * kGroup,
                                          soft_value + n * kGroup,
                                          grad_sigma + n * kGroup,
