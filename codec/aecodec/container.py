@@ -12,13 +12,13 @@ from typing import BinaryIO
 
 from crc32c import crc32c
 
+from ._core import constants
 from .errors import FileError
 from .options import QUALITY_MAX, QUALITY_MIN
 
 MAGIC = b"\x89AEC\r\n\x1a\n"  # as PNG's: a high bit, both line ends and a DOS end-of-file, to catch text-mode damage
 VERSION = 1
 MAX_PIXELS = 1 << 28  # larger pictures are refused, lest a few bytes claim all memory
-TILE_LOG2_MIN, TILE_LOG2_MAX = 6, 16
 
 # Chunk types. A reader must refuse a file with an upper-case type that it does not know, and skip a lower-case one.
 HEADER, ALPHA, LOSSLESS, STREAM = b"H", b"A", b"L", b"S"
@@ -44,7 +44,7 @@ class Header:
     version: int = packed(8, 1, VERSION)
     model: int = packed(32, 0, 2**32 - 1)  # identity of the model that decodes the file
     colour: int = packed(4, GRAY, RGB)
-    tile_log2: int = packed(4, TILE_LOG2_MIN, TILE_LOG2_MAX)  # tiles are squares of 2^tile_log2 pixels
+    tile_log2: int = packed(4, constants.TILE_LOG2_MIN, constants.TILE_LOG2_MAX)  # tiles are squares of 2^tile_log2 pixels
     quality: int = packed(8, QUALITY_MIN, QUALITY_MAX)
     width: int = varied(1, 1 << 24)
     height: int = varied(1, 1 << 24)

@@ -4,8 +4,6 @@
 constexpr float kLn2 = 0.6931471805599453f;
 constexpr float kSureZero = 0.35f;       // squared norm inside which zero is D4's nearest point: (2^(-1/4) / sqrt 2)^2
 constexpr float kNegligible = -15.0f;    // log of a soft assignment that counts as zero
-constexpr float kTemperature = 0.1532f;  // of the soft assignment: twice D4's second moment, so its spread is a cell's
-constexpr float kSmooth = 1.4f;          // σ in steps above which the codewords lie dense in the prior
 
 inline f32x8 exp_negative(f32x8 x) {  // e^x for x <= 0, to 2e-7 of the value; 0 below -87
     const f32x8 y = x * splat(1.44269504f);

@@ -9,7 +9,6 @@
 namespace aec {
 namespace {
 
-constexpr float kTrainingBits = 13.0f;  // codewords that take more bits than this from the prior are left out
 constexpr int kSurprise = 32;
 
 std::vector<int32_t> training_prefix(const float* codebook, int count, float variance) {
@@ -17,7 +16,7 @@ std::vector<int32_t> training_prefix(const float* codebook, int count, float var
     for (int s = 0; s < kSigmaCount; ++s) {
         const float sigma = std::exp2(static_cast<float>(s) / kSigmaPerOctave + kSigmaOctaveMin);
         const float reach =
-            kTrainingBits * 2 * (sigma * sigma + variance) / 1.44269504f;  // of a codeword's squared norm
+            kPossibleBits * 2.0f * (sigma * sigma + variance) / 1.44269504f;  // of a codeword's squared norm
         int needed = 0;
         for (int k = 0; k < count; ++k) {
             float norm = 0;

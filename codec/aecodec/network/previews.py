@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from .network import Network
+from .._core import constants
 from .transforms import BLOCK, means
 
-CHANNELS = 16  # the runtime wants multiples of this
+CHANNELS = constants.OUT_BLOCK  # the runtime wants multiples of this
 
 
 @dataclass
