@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 import aecodec
-from aecodec import container
+from aecodec import _core, container
 from aecodec.encoder import encode
-from aecodec.header import RGB, TILE_LOG2_MIN, VERSION, Header
+from aecodec.header import RGB, VERSION, Header
 from aecodec.model import shipped
 from aecodec.picture import Picture
 
@@ -30,7 +30,7 @@ def pictures() -> dict[str, np.ndarray]:
 
 def in_small_tiles(pixels: np.ndarray, quality: int, corrections: list[np.ndarray]) -> bytes:
     """A file with tiles of 64 pixels, which the encoder makes of no picture. corrections: what is added to the latents."""
-    model, tile_log2 = shipped(), TILE_LOG2_MIN
+    model, tile_log2 = shipped(), _core.constants.TILE_LOG2_MIN
     streams, _ = model.network.encode(pixels, quality, tile_log2, model.betas, corrections=corrections)
     height, width, _ = pixels.shape
     header = Header(VERSION, model.identity, RGB, tile_log2, quality, width, height)

@@ -3,14 +3,45 @@
 `threads` 0 means one a core. The GIL is released while a function works.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
-Float = NDArray[np.float32]
-UInt16 = NDArray[np.uint16]
+_Float = NDArray[np.float32]
+_UInt16 = NDArray[np.uint16]
+
+class constants:
+    """The facts of the format, under the names of csrc/model/constants.h, which explains them."""
+
+    QUALITIES: Final[int]
+    TILE_LOG2_MIN: Final[int]
+    TILE_LOG2_MAX: Final[int]
+    BLOCK: Final[int]
+    GROUP: Final[int]
+    OUT_BLOCK: Final[int]
+    MAX_DIGITS: Final[int]
+    MAX_CODEWORDS: Final[int]
+    FILM_BITS: Final[int]
+    LOG_GAIN_BITS: Final[int]
+    STEP_BITS: Final[int]
+    INVERSE_VARIANCE_BITS: Final[int]
+    CODEWORD_BITS: Final[int]
+    WEIGHT_BITS: Final[int]
+    CONV_INPUT_MAX: Final[int]
+    ADDEND_MAX: Final[int]
+    LEAK_SHIFT: Final[int]
+    SIGMA_COUNT: Final[int]
+    SIGMA_PER_OCTAVE: Final[int]
+    SIGMA_OCTAVE_MIN: Final[int]
+    DEEP_BITS: Final[int]
+    DIGIT_BITS: Final[int]
+    POSSIBLE_BITS: Final[int]
+    LANES: Final[int]
+    FREQUENCY_BITS: Final[int]
+    TEMPERATURE: Final[float]
+    SMOOTH: Final[float]
 
 class CorruptStream(ValueError):
     """A coded stream that no encoder wrote."""
@@ -28,7 +59,7 @@ def cuda_available() -> bool:
     """Whether this build has CUDA kernels and the machine a device for them."""
 
 def nearest(
-    z: Float, codebook: Float, bias: Float | None = None, weight: Float | None = None, threads: int = 0, device: str = "cpu"
+    z: _Float, codebook: _Float, bias: _Float | None = None, weight: _Float | None = None, threads: int = 0, device: str = "cpu"
 ) -> NDArray[np.int32]:
     """argmin_k |z_n - c_k|² + Σ_i weight_ni·c_ki² + bias_k, the lowest index where costs tie; no N x K matrix is made.
 
@@ -39,32 +70,32 @@ def nearest(
 def crc32c(data: Buffer, value: int = 0) -> int:
     """CRC-32C (RFC 3720) of a contiguous buffer's bytes. value: the checksum of the bytes before them, to go on from."""
 
-def rans_encode(symbols: UInt16, table: UInt16, frequencies: UInt16, lanes: int = 2) -> bytes:
+def rans_encode(symbols: _UInt16, table: _UInt16, frequencies: _UInt16, lanes: int = 2) -> bytes:
     """Codes symbols (N,), each with the row table (N,) of frequencies (tables, K), whose rows sum to 2^16.
 
     `lanes` states are interleaved. Raises ValueError where a symbol has no frequency or a row has another sum.
     """
 
-def rans_decode(data: bytes, table: UInt16, frequencies: UInt16, lanes: int = 2) -> UInt16:
+def rans_decode(data: bytes, table: _UInt16, frequencies: _UInt16, lanes: int = 2) -> _UInt16:
     """The inverse of `rans_encode`, for len(table) symbols. Raises CorruptStream."""
 
-def frequencies(exponents: NDArray[np.int32]) -> UInt16:
+def frequencies(exponents: NDArray[np.int32]) -> _UInt16:
     """The prior's frequencies for 8, 16, ... 256 exponents -log2 of the masses, at least 0, with 16 fractional bits.
 
     Each is at least 1, and all together 2^16. Raises ValueError on other exponents.
     """
 
 def quantise(
-    residual: Float,
-    sigma: Float,
-    fine: Float,
-    coarse: Float,
-    log_weight: Float,
-    variance: Float,
+    residual: _Float,
+    sigma: _Float,
+    fine: _Float,
+    coarse: _Float,
+    log_weight: _Float,
+    variance: _Float,
     digits: int,
     beta: float,
     threads: int = 0,
-) -> tuple[NDArray[np.uint8], Float, Float]:
+) -> tuple[NDArray[np.uint8], _Float, _Float]:
     """Rate-distortion optimal residual vector quantisation of residuals (N, G, 4), in steps, under their σ (N, G, 4).
 
     fine: (G, 4, K) codewords of the finest digit; coarse: (4, K) of the others, scaled by 4^digit; log_weight: (G, 2, K)
@@ -74,19 +105,19 @@ def quantise(
     """
 
 def quantise_gradient(
-    residual: Float,
-    sigma: Float,
-    fine: Float,
-    coarse: Float,
-    log_weight: Float,
-    variance: Float,
+    residual: _Float,
+    sigma: _Float,
+    fine: _Float,
+    coarse: _Float,
+    log_weight: _Float,
+    variance: _Float,
     digits: int,
     beta: float,
     code: NDArray[np.uint8],
-    grad_value: Float,
-    grad_bits: Float,
+    grad_value: _Float,
+    grad_bits: _Float,
     threads: int = 0,
-) -> tuple[Float, Float, Float, Float, Float, Float]:
+) -> tuple[_Float, _Float, _Float, _Float, _Float, _Float]:
     """Gradients through `quantise`'s codes, of a loss whose gradients with respect to its value and bits are given.
 
     Returns those of the expected bits with respect to the residual, of the soft value with respect to the residual
@@ -140,6 +171,19 @@ class Network:
         bottom, right) of the reduced picture; nothing else is decoded. A stream's tile that is None, and what cannot be
         decoded without it, is filled in with what the prior expects. Raises ValueError on a scale or region there is not.
         """
+
+    def decode_deep(
+        self,
+        streams: list[list[bytes | None]],
+        height: int,
+        width: int,
+        quality: int,
+        tile_log2: int,
+        threads: int = 0,
+        scale: int = 1,
+        region: tuple[int, int, int, int] | None = None,
+    ) -> _UInt16:
+        """The same with 16 bits a colour, 0..65535: what the network gives, rounded less."""
 
     def decode_codes(
         self, streams: list[list[bytes | None]], height: int, width: int, quality: int, tile_log2: int, threads: int = 0

@@ -2,13 +2,13 @@
 
 from dataclasses import asdict, dataclass, field, fields
 
+from ._core import constants
 from .chunks import read_varint, varint
 from .errors import DamagedFile, TruncatedFile, UnsupportedFile
 from .options import QUALITY_MAX, QUALITY_MIN
 
 VERSION = 1
 MAX_PIXELS = 1 << 28  # larger pictures are refused, lest a few bytes claim all memory
-TILE_LOG2_MIN, TILE_LOG2_MAX = 6, 16
 GRAY, RGB = 0, 1
 
 
@@ -29,7 +29,7 @@ class Header:
     version: int = packed(8, 1, VERSION)
     model: int = packed(32, 0, 2**32 - 1)  # identity of the model that decodes the file
     colour: int = packed(4, GRAY, RGB)
-    tile_log2: int = packed(4, TILE_LOG2_MIN, TILE_LOG2_MAX)  # tiles are squares of 2^tile_log2 pixels
+    tile_log2: int = packed(4, constants.TILE_LOG2_MIN, constants.TILE_LOG2_MAX)  # tiles are squares of 2^tile_log2 pixels
     quality: int = packed(8, QUALITY_MIN, QUALITY_MAX)
     width: int = varied(1, 1 << 24)
     height: int = varied(1, 1 << 24)

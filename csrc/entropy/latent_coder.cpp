@@ -6,8 +6,10 @@
 namespace aec {
 namespace {
 
-constexpr int32_t kOffsetMax = 16 << kCodewordBits;  // offsets are clamped to ±16 of the digit's steps
-constexpr int32_t kImpossible = 13 << 16;  // codewords that take more bits than this from the prior are left out
+PriorTables prior_tables(const Codebook& book, bool moved) {
+    const std::vector<int32_t>& bits = book.weight_bits[moved];
+    return {book.count, book.words.data(), book.squares.data(), bits.empty() ? nullptr : bits.data()};
+}
 
 // How many codewords a group can take in a digit: see GroupQuantiser::fine_prefix.
 int possible(const Codebook& book, int sigma_max, int digit, bool moved) {
@@ -18,12 +20,12 @@ int possible(const Codebook& book, int sigma_max, int digit, bool moved) {
 // kCodewordBits).
 void digit_frequencies(const Stage& stage, const Codebook& book, int digit, int count, const uint8_t* sigma,
                        const int32_t* value, bool moved, uint16_t* frequencies) {
-    int32_t inverse[kGroup], offset[kGroup], exponents[256];
+    int32_t inverse[kGroup], offset[kGroup], exponents[kMaxCodewords];
     for (int i = 0; i < kGroup; ++i) {
         inverse[i] = stage.inverse_variance[digit > 0][std::max(0, sigma[i] - 2 * kSigmaPerOctave * digit)];
         offset[i] = std::min(kOffsetMax, std::max(-kOffsetMax, value[i] >> 2 * digit));
     }
-    kernels().exponents(book.prior(moved), count, inverse, moved ? offset : nullptr, exponents);
+    kernels().exponents(prior_tables(book, moved), count, inverse, moved ? offset : nullptr, exponents);
     kernels().frequencies(exponents, count, frequencies);
 }
 
@@ -56,61 +58,6 @@ void for_each_group(const Stage& stage, Rectangle part, Band& band, const Visit&
 }
 
 }  // namespace
-
-Tiling::Tiling(int64_t height, int64_t width, int tile_log2, int64_t multiple)
-    : height_((height + multiple - 1) / multiple * multiple),
-      width_((width + multiple - 1) / multiple * multiple),
-      rows_((height_ + (int64_t{1} << tile_log2) - 1) >> tile_log2),
-      columns_((width_ + (int64_t{1} << tile_log2) - 1) >> tile_log2),
-      tile_log2_(tile_log2) {}
-
-Rectangle Tiling::at(int64_t row, int64_t column, int level) const {
-    const int64_t side = int64_t{1} << tile_log2_, top = row * side, left = column * side,
-                  unit = static_cast<int64_t>(kBlock) << level;
-    return {top / unit, left / unit, std::min(top + side, height_) / unit, std::min(left + side, width_) / unit};
-}
-
-Rectangle Tiling::around(Rectangle r, int level) const {
-    const int64_t tile = side(level);
-    return {r.top / tile, r.left / tile, (r.bottom + tile - 1) / tile, (r.right + tile - 1) / tile};
-}
-
-Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int count,
-                       const std::vector<int32_t>& inverse_variance) {
-    constexpr int kCodewordMax = 8 << kCodewordBits;  // within 8 steps: keeps every exponent inside an int32
-    Codebook book;
-    book.count = count;
-    book.words.resize(static_cast<size_t>(count) * kGroup);
-    book.squares.resize(book.words.size());
-    book.search.resize(book.words.size());
-    for (int k = 0; k < count; ++k)
-        for (int i = 0; i < kGroup; ++i) {
-            const int32_t c = codewords[k * kGroup + i];
-            if (std::abs(c) > kCodewordMax || (k == 0 && c != 0))
-                throw std::invalid_argument("a codebook has an impossible codeword");
-            const size_t at = static_cast<size_t>(i) * count + k;
-            book.words[at] = static_cast<int16_t>(c);
-            book.squares[at] = static_cast<int16_t>((c * c + (1 << (kSquareShift - 1))) >> kSquareShift);
-            book.search[at] = static_cast<float>(c) / (1 << kCodewordBits);
-        }
-    for (int moved = 0; moved < 2 && weight_bits; ++moved)
-        for (int k = 0; k < count; ++k) {
-            const int32_t bits = weight_bits[moved * count + k];
-            if (bits < 0) throw std::invalid_argument("a codeword's weight is out of range");
-            book.weight_bits[moved].push_back(bits << 8);
-            book.log_weight[moved].push_back(static_cast<float>(bits) * (-0.6931471805599453f / 256));
-        }
-    for (int s = 0; s < kSigmaCount; ++s) {
-        int needed = 0;
-        for (int k = 0; k < count; ++k) {
-            int64_t norm = 0;
-            for (int i = 0; i < kGroup; ++i) norm += book.squares[i * count + k];
-            if (norm * inverse_variance[s] <= kImpossible) needed = k + 1;
-        }
-        book.prefix.push_back(needed <= 1 ? 1 : std::min(count, (needed + 7) / 8 * 8));
-    }
-    return book;
-}
 
 void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, const Search& search,
                   int64_t begin, int64_t end, Band& band) {
@@ -151,7 +98,7 @@ void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int fe
 double write_codes(const Stage& stage, Rectangle part, Band& band, RansEncoder& coder) {
     const int digits = stage.shape.digits;
     double bits = 0;
-    uint16_t frequencies[256];
+    uint16_t frequencies[kMaxCodewords];
     for_each_group(stage, part, band, [&](const Group& group) {
         const int sigma_max = largest(group.sigma);
         bool moved = false;
@@ -174,7 +121,7 @@ double write_codes(const Stage& stage, Rectangle part, Band& band, RansEncoder& 
 
 void read_codes(const Stage& stage, Rectangle part, Band& band, RansDecoder& coder) {
     const int digits = stage.shape.digits;
-    uint16_t frequencies[256];
+    uint16_t frequencies[kMaxCodewords];
     for_each_group(stage, part, band, [&](const Group& group) {
         const int sigma_max = largest(group.sigma);
         bool moved = false;

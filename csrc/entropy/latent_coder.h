@@ -1,30 +1,11 @@
 // Codes the latents of a stage, a tile at a time: the prior's integer probabilities, the search, and the rANS coder.
 #pragma once
+#include "base/map.h"
 #include "entropy/rans.h"
-#include "runtime/network.h"
+#include "kernels/kernels.h"
+#include "model/model.h"
 
 namespace aec {
-
-// Splits a picture, padded to `multiple`, in square tiles, row by row.
-class Tiling {
-public:
-    Tiling(int64_t height, int64_t width, int tile_log2, int64_t multiple);
-    int64_t height() const { return height_; }  // padded
-    int64_t width() const { return width_; }
-    int64_t rows() const { return rows_; }
-    int64_t columns() const { return columns_; }
-    int64_t count() const { return rows_ * columns_; }
-    int64_t side(int level) const {
-        return (int64_t{1} << tile_log2_) / (static_cast<int64_t>(kBlock) << level);
-    }  // in positions of a level
-    Rectangle whole(int level) const { return {0, 0, height_ / (kBlock << level), width_ / (kBlock << level)}; }
-    Rectangle at(int64_t row, int64_t column, int level) const;  // in positions of a level
-    Rectangle around(Rectangle positions, int level) const;      // the tiles that hold them, in tiles
-
-private:
-    int64_t height_, width_, rows_, columns_;
-    int tile_log2_;
-};
 
 // A part of a stage's rows, what the prior says of their latents, and what they turn out to be. Maps start at its
 // corner.
@@ -35,10 +16,6 @@ struct Band {
     Map<uint8_t> code;   // [groups][digits], the coarsest digit first
     Map<int32_t> value;  // coded minus mu, in steps with kCodewordBits
 };
-
-// codewords [K][4]; weight_bits [2][K] with 8 fractional bits, or null; inverse_variance [kSigmaCount]
-Codebook load_codebook(const int16_t* codewords, const int16_t* weight_bits, int count,
-                       const std::vector<int32_t>& inverse_variance);
 
 // Chooses the codes of the band's rows begin..end (from its top) for the latents z, which are in features,
 // [rows][columns].

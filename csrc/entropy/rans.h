@@ -7,13 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "model/constants.h"
+
 namespace aec {
 
 struct CorruptStream : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-constexpr int kFrequencyBits = 16;
 constexpr uint32_t kFrequencyTotal = 1u << kFrequencyBits;
 constexpr uint64_t kStateLow = uint64_t{1}
                                << 24;  // states lie in [2^24, 2^40); an encoder starts, a decoder ends, at 2^24

@@ -4,11 +4,9 @@
 #include <string>
 #include <vector>
 
-namespace aec {
+#include "model/constants.h"
 
-constexpr int kGroup = 4;             // latent dimensions that are quantised together
-constexpr int kOutBlock = 16;         // channel counts are multiples of this
-constexpr int kConvInputMax = 16383;  // convolution inputs are clamped to 15 bits
+namespace aec {
 
 // One output row of a convolution in fixed point: out = (sum of weight * input + bias) >> shift, rounded.
 struct ConvRow {
@@ -25,15 +23,7 @@ struct ConvRow {
     int32_t* out;  // [width][out]
 };
 
-constexpr int kCodewordBits = 8;                     // fractional bits of codewords, in quantiser steps
-constexpr int kSquareShift = 2 * kCodewordBits - 6;  // squares have 6 fractional bits
-constexpr int32_t kTermMax = 1 << 28;                // of an exponent's terms, so that four and a weight fit an int32
-constexpr int kSigmaCount = 96;                      // the prior's σ is one of 2^(index / 8 - 4) quantiser steps
-constexpr int kSigmaPerOctave = 8;
-constexpr int kSigmaOctaveMin = -4;
-constexpr int kMaxDigits = 8;
 constexpr int kMaxPaths = 8;
-constexpr int kMaxCodewords = 256;
 
 // The quantiser of one group of latents, in floating point: what the encoder searches and the trainer differentiates.
 // A residual is coded in digits, coarse to fine; digit j's codewords are scaled by 4^j and code what is left over.

@@ -5,9 +5,7 @@ namespace aec {
 namespace AEC_TARGET {
 namespace {
 
-constexpr float kNegligible = -15.0f;    // log of a soft assignment that counts as zero
-constexpr float kTemperature = 0.1532f;  // of the soft assignment: twice D4's second moment, so its spread is a cell's
-constexpr float kSmooth = 1.4f;          // σ in steps above which the codewords lie dense in the prior
+constexpr float kNegligible = -15.0f;  // log of a soft assignment that counts as zero
 
 inline bool any(i32x8 lanes) {  // whether a comparison holds in any lane
     int64_t parts[4];

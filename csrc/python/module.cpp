@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include "entropy/latent_coder.h"
+#include "runtime/network.h"
 #include "training/quantiser.h"
 
 namespace py = pybind11;
@@ -188,7 +189,7 @@ aec::Network make_network(const py::dict& shape, const py::dict& tensors) {
     const aec::Tensors t{[&](const std::string& name, int64_t size) { return tensor<int16_t>(tensors, name, size); },
                          [&](const std::string& name, int64_t size) { return tensor<int32_t>(tensors, name, size); },
                          [&](const std::string& name, int64_t size) { return tensor<float>(tensors, name, size); }};
-    return aec::Network(s, t);
+    return aec::Network(aec::Model(s, t));
 }
 
 void check_settings(const aec::Network& network, int64_t height, int64_t width, int quality, int tile_log2) {
@@ -313,10 +314,46 @@ std::vector<std::tuple<int64_t, int64_t, int64_t, int64_t>> tiles(const aec::Net
     return out;
 }
 
+// A class without instances, as a namespace of what csrc/model/constants.h defines.
+void add_constants(py::module_& m) {
+    py::dict c;
+    c["__doc__"] = "The facts of the format, under the names of csrc/model/constants.h.";
+    c["__module__"] = m.attr("__name__");
+    c["QUALITIES"] = aec::kQualities;
+    c["TILE_LOG2_MIN"] = aec::kTileLog2Min;
+    c["TILE_LOG2_MAX"] = aec::kTileLog2Max;
+    c["BLOCK"] = aec::kBlock;
+    c["GROUP"] = aec::kGroup;
+    c["OUT_BLOCK"] = aec::kOutBlock;
+    c["MAX_DIGITS"] = aec::kMaxDigits;
+    c["MAX_CODEWORDS"] = aec::kMaxCodewords;
+    c["FILM_BITS"] = aec::kFilmBits;
+    c["LOG_GAIN_BITS"] = aec::kLogGainBits;
+    c["STEP_BITS"] = aec::kStepBits;
+    c["INVERSE_VARIANCE_BITS"] = aec::kInverseVarianceBits;
+    c["CODEWORD_BITS"] = aec::kCodewordBits;
+    c["WEIGHT_BITS"] = aec::kWeightBits;
+    c["CONV_INPUT_MAX"] = aec::kConvInputMax;
+    c["ADDEND_MAX"] = aec::kAddendMax;
+    c["LEAK_SHIFT"] = aec::kLeakShift;
+    c["SIGMA_COUNT"] = aec::kSigmaCount;
+    c["SIGMA_PER_OCTAVE"] = aec::kSigmaPerOctave;
+    c["SIGMA_OCTAVE_MIN"] = aec::kSigmaOctaveMin;
+    c["DEEP_BITS"] = aec::kDeepBits;
+    c["DIGIT_BITS"] = aec::kDigitBits;
+    c["POSSIBLE_BITS"] = aec::kPossibleBits;
+    c["LANES"] = aec::kLanes;
+    c["FREQUENCY_BITS"] = aec::kFrequencyBits;
+    c["TEMPERATURE"] = aec::kTemperature;
+    c["SMOOTH"] = aec::kSmooth;
+    m.attr("constants") = py::type::of(py::type::of(c))("constants", py::tuple(), c);
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m) {
     m.doc() = "The codec's inner loops in C++; see _core.pyi.";
+    add_constants(m);
     py::register_exception<aec::CorruptStream>(m, "CorruptStream", PyExc_ValueError);
     using namespace py::literals;
 
@@ -351,7 +388,7 @@ PYBIND11_MODULE(_core, m) {
           py::arg("variance").noconvert(), "digits"_a, "beta"_a, py::arg("code").noconvert(),
           py::arg("grad_value").noconvert(), py::arg("grad_bits").noconvert(), "threads"_a = 0);
 
-    py::class_<aec::Network>(m, "Network")
+    py::class_<aec::Network>(m, "Network", py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)))
         .def(py::init(&make_network), "shape"_a, "tensors"_a)
         .def("encode", &encode, py::arg("pixels").noconvert(), "quality"_a, "tile_log2"_a, "betas"_a,
              "paths"_a = aec::kMaxPaths, "threads"_a = 0, "corrections"_a = std::vector<Array<int16_t>>())

@@ -10,21 +10,6 @@
 namespace aec {
 namespace {
 
-Head load_head(const Tensors& t, const std::string& name, const NetworkShape& shape, int scale, int stages) {
-    if (scale < 1 || scale > kBlock || kBlock % scale || stages < 1 || stages > static_cast<int>(shape.stages.size()))
-        throw std::invalid_argument(name + ": impossible shape");
-    const int level = shape.stages[stages - 1].level, side = (kBlock << level) / scale;
-    const int channels = (3 * side * side + kOutBlock - 1) / kOutBlock * kOutBlock;
-    Conv conv = load_conv(t, name, shape.channels[level], channels, 1), deep = conv;
-    for (int i = 0; i < deep.out; ++i) {
-        deep.bias[i] -= 1 << (deep.shift[i] - 1);  // the rounding
-        deep.shift[i] -= kDeepBits;
-        if (deep.shift[i] < 1) throw std::invalid_argument(name + ": a shift is out of range");
-        deep.bias[i] += 1 << (deep.shift[i] - 1);
-    }
-    return {scale, stages, side, std::move(conv), std::move(deep)};
-}
-
 // A pixel from what a head gives: with no fractional bits, or with kDeepBits, so that 255 becomes 65535.
 void to_pixel(int32_t v, uint8_t& out) { out = static_cast<uint8_t>(std::min(255, std::max(0, v + 128))); }
 void to_pixel(int32_t v, uint16_t& out) {
@@ -155,37 +140,8 @@ Rectangle positions(const Head& head, Rectangle area) {
 
 }  // namespace
 
-Network::Network(const NetworkShape& shape, const Tensors& t) : shape_(shape) {
-    const int levels = static_cast<int>(shape.channels.size());
-    if (levels < 1 || levels > 8 || shape.hidden.size() != shape.channels.size() ||
-        shape.analysis.size() != shape.channels.size() || shape.stages.empty() || shape.feature_bits < 4 ||
-        shape.feature_bits > 12 || shape.codewords % 8 || shape.codewords < 8 || shape.codewords > 256)
-        throw std::invalid_argument("the network has an impossible shape");
-    stem_ = load_conv(t, "stem", 3 * kBlock * kBlock, shape.channels[0], 1);
-    for (int i = 0; i < levels; ++i) {
-        analysis_.emplace_back();
-        for (int j = 0; j < shape.analysis[i]; ++j)
-            analysis_[i].push_back(load_block(t, "analysis." + std::to_string(i) + "." + std::to_string(j),
-                                              shape.channels[i], shape.hidden[i]));
-        if (i + 1 == levels) break;
-        down_.push_back(load_conv(t, "down." + std::to_string(i), shape.channels[i], shape.channels[i + 1], 4));
-        up_.push_back(load_conv(t, "up." + std::to_string(i), shape.channels[i + 1], 4 * shape.channels[i], 1));
-    }
-    for (size_t i = 0; i < shape.stages.size(); ++i) {
-        const StageShape& s = shape.stages[i];
-        const int level = i ? shape.stages[i - 1].level : levels - 1, stream = i ? shape.stages[i - 1].stream : 0;
-        if (s.level > level || s.stream < stream || s.stream > stream + 1 ||
-            (i == 0 && (s.level != level || s.stream != 0)))
-            throw std::invalid_argument("the network's stages are out of order");
-        stages_.push_back(load_stage(t, "stages." + std::to_string(i), shape, s));
-    }
-    heads_.push_back(load_head(t, "out", shape, 1, static_cast<int>(stages_.size())));
-    for (const auto& [scale, stages] : shape.previews)
-        heads_.push_back(load_head(t, "preview." + std::to_string(scale), shape, scale, stages));
-}
-
 const Head& Network::head(int scale) const {
-    for (const Head& h : heads_)
+    for (const Head& h : model_.heads)
         if (h.scale == scale) return h;
     throw std::invalid_argument("the model has no pictures reduced by " + std::to_string(scale));
 }
@@ -193,10 +149,11 @@ const Head& Network::head(int scale) const {
 std::vector<FlowPointer> Network::analysis(const uint8_t* pixels, int64_t height, int64_t width, const Tiling& tiling,
                                            int quality, int threads) const {
     std::vector<FlowPointer> levels;
-    FlowPointer e = stem(stem_, pixels, height, width, tiling.height() / kBlock, tiling.width() / kBlock, threads);
-    for (size_t i = 0; i < analysis_.size(); ++i) {
-        if (i) e = downsample(down_[i - 1], e, threads);
-        for (const Block& b : analysis_[i]) e = residual_block(b, e, e->area, quality, threads);
+    FlowPointer e =
+        stem(model_.stem, pixels, height, width, tiling.whole(0).height(), tiling.whole(0).width(), threads);
+    for (size_t i = 0; i < model_.analysis.size(); ++i) {
+        if (i) e = downsample(model_.down[i - 1], e, threads);
+        for (const Block& b : model_.analysis[i]) e = residual_block(b, e, e->area, quality, threads);
         levels.push_back(e);
     }
     return levels;
@@ -205,9 +162,8 @@ std::vector<FlowPointer> Network::analysis(const uint8_t* pixels, int64_t height
 std::vector<Network::StageAreas> Network::areas(const Tiling& tiling, int stages, Rectangle wanted) const {
     std::vector<StageAreas> result(stages);
     for (int i = stages; i-- > 0;) {
-        const StageShape& shape = shape_.stages[i];
-        const int64_t unit = static_cast<int64_t>(kBlock) << shape.level, height = tiling.height() / unit,
-                      width = tiling.width() / unit;
+        const StageShape& shape = model_.shape.stages[i];
+        const int64_t height = tiling.whole(shape.level).height(), width = tiling.whole(shape.level).width();
         auto grown = [&](Rectangle r) {
             return Rectangle{std::max(int64_t{0}, r.top - 1), std::max(int64_t{0}, r.left - 1),
                              std::min(height, r.bottom + 1), std::min(width, r.right + 1)};
@@ -221,7 +177,7 @@ std::vector<Network::StageAreas> Network::areas(const Tiling& tiling, int stages
                    tiling.at(tiles.bottom - 1, tiles.right - 1, shape.level).bottom,
                    tiling.at(tiles.bottom - 1, tiles.right - 1, shape.level).right};
         wanted = a.before = grown(a.coded);
-        for (int level = shape.level; i > 0 && level < shape_.stages[i - 1].level; ++level) {
+        for (int level = shape.level; i > 0 && level < model_.shape.stages[i - 1].level; ++level) {
             wanted = {wanted.top / 2, wanted.left / 2, (wanted.bottom + 1) / 2, (wanted.right + 1) / 2};
             a.up.push_back({2 * wanted.top, 2 * wanted.left, 2 * wanted.bottom, 2 * wanted.right});
         }
@@ -230,12 +186,12 @@ std::vector<Network::StageAreas> Network::areas(const Tiling& tiling, int stages
 }
 
 std::vector<Rectangle> Network::tiles(int64_t height, int64_t width, int tile_log2, int scale, Rectangle area) const {
-    const Tiling tiling(height, width, tile_log2, shape_.multiple());
+    const Tiling tiling(Frame(height, width, 1, tile_log2), model_.shape.multiple());
     const Head& h = head(scale);
-    std::vector<Rectangle> result(shape_.streams(), {0, 0, 0, 0});
+    std::vector<Rectangle> result(model_.shape.streams(), {0, 0, 0, 0});
     const auto all = areas(tiling, h.stages, positions(h, area));
     for (int i = h.stages; i-- > 0;)  // the first stage of a stream needs the most
-        result[shape_.stages[i].stream] = tiling.around(all[i].coded, shape_.stages[i].level);
+        result[model_.shape.stages[i].stream] = tiling.around(all[i].coded, model_.shape.stages[i].level);
     return result;
 }
 
@@ -243,20 +199,20 @@ template <class MakeCoder>
 FlowPointer Network::synthesis(const Tiling& tiling, int stages, Rectangle wanted, int quality, int threads,
                                bool decodes, const MakeCoder& make_coder) const {
     const auto all = areas(tiling, stages, wanted);
-    int level = static_cast<int>(shape_.channels.size()) - 1;
-    FlowPointer f = zeros(tiling.height() / shape_.multiple(), tiling.width() / shape_.multiple(), all[0].before,
-                          shape_.channels[level], threads);
+    int level = static_cast<int>(model_.shape.channels.size()) - 1;
+    FlowPointer f = zeros(tiling.whole(level).height(), tiling.whole(level).width(), all[0].before,
+                          model_.shape.channels[level], threads);
     for (int i = 0; i < stages; ++i) {
-        const Stage& stage = stages_[i];
+        const Stage& stage = model_.stages[i];
         const StageAreas& area = all[i];
-        for (size_t step = area.up.size(); step-- > 0;) f = upsample(up_[--level], f, area.up[step], threads);
-        const bool first_of_stream = i == 0 || stages_[i - 1].shape.stream != stage.shape.stream;
+        for (size_t step = area.up.size(); step-- > 0;) f = upsample(model_.up[--level], f, area.up[step], threads);
+        const bool first_of_stream = i == 0 || model_.stages[i - 1].shape.stream != stage.shape.stream;
         const bool last_of_stream =
-            i + 1 == static_cast<int>(stages_.size()) || stages_[i + 1].shape.stream != stage.shape.stream;
+            i + 1 == static_cast<int>(model_.stages.size()) || model_.stages[i + 1].shape.stream != stage.shape.stream;
         const bool goes_on = decodes || i + 1 < stages;
         auto coder = make_coder(i, Place{stage, tiling, tiling.around(area.coded, level), last_of_stream, threads}, f);
-        f = code_stage({stage, tiling, quality, shape_.feature_bits, threads, !first_of_stream, goes_on}, f, area.coded,
-                       std::move(coder));
+        f = code_stage({stage, tiling, quality, model_.shape.feature_bits, threads, !first_of_stream, goes_on}, f,
+                       area.coded, std::move(coder));
         for (size_t j = 0; goes_on && j < stage.refine.size(); ++j)
             f = residual_block(stage.refine[j], f, area.refined[j], quality, threads);
     }
@@ -266,11 +222,11 @@ FlowPointer Network::synthesis(const Tiling& tiling, int stages, Rectangle wante
 template <class MakeChooser>
 Encoded Network::encode(const Tiling& tiling, int quality, int threads, const MakeChooser& make_chooser) const {
     Encoded result;
-    result.bits.assign(stages_.size(), 0);
-    result.streams.assign(shape_.streams(), std::vector<std::string>(tiling.count()));
+    result.bits.assign(model_.stages.size(), 0);
+    result.streams.assign(model_.shape.streams(), std::vector<std::string>(tiling.count()));
     Open<RansEncoder> open;
-    const int stages = static_cast<int>(stages_.size());
-    const Rectangle whole = tiling.whole(stages_.back().shape.level);
+    const int stages = static_cast<int>(model_.stages.size());
+    const Rectangle whole = tiling.whole(model_.stages.back().shape.level);
     Reader f(synthesis(
         tiling, stages, whole, quality, threads, false, [&](int i, const Place& place, const FlowPointer& before) {
             return std::make_unique<StageEncoder>(place, make_chooser(i, before), open,
@@ -283,19 +239,19 @@ Encoded Network::encode(const Tiling& tiling, int quality, int threads, const Ma
 Encoded Network::encode(const uint8_t* pixels, int64_t height, int64_t width, int quality, int tile_log2,
                         const std::vector<Search>& search, const std::vector<Features>& corrections,
                         int threads) const {
-    if (search.size() != stages_.size()) throw std::invalid_argument("the number of stages is wrong");
-    const Tiling tiling(height, width, tile_log2, shape_.multiple());
-    if (!corrections.empty() && corrections.size() != stages_.size())
+    if (search.size() != model_.stages.size()) throw std::invalid_argument("the number of stages is wrong");
+    const Tiling tiling(Frame(height, width, quality, tile_log2), model_.shape.multiple());
+    if (!corrections.empty() && corrections.size() != model_.stages.size())
         throw std::invalid_argument("the number of corrections is wrong");
     for (size_t i = 0; i < corrections.size(); ++i) {
         const Features& c = corrections[i];
-        const Rectangle whole = tiling.whole(stages_[i].shape.level);
-        if (c.height != whole.height() || c.width != whole.width() || c.channels != stages_[i].shape.latents)
+        const Rectangle whole = tiling.whole(model_.stages[i].shape.level);
+        if (c.height != whole.height() || c.width != whole.width() || c.channels != model_.stages[i].shape.latents)
             throw std::invalid_argument("corrections have the wrong shape");
     }
     const auto e = analysis(pixels, height, width, tiling, quality, threads);
     return encode(tiling, quality, threads, [&](int i, const FlowPointer& f) -> StageEncoder::Chooser {
-        const Stage& stage = stages_[i];
+        const Stage& stage = model_.stages[i];
         auto latents = std::make_shared<Latents>(stage, f, e[stage.shape.level], threads);
         return [=, &stage, &corrections, how = search[i]](Band& band) {
             Map<int32_t> z = latents->rows(band.area.top, band.area.bottom);
@@ -304,7 +260,7 @@ Encoded Network::encode(const uint8_t* pixels, int64_t height, int64_t width, in
                 for (int32_t& v : z.data) v += *more++;
             }
             parallel_for(band.area.height(), threads, 1, [&](int64_t begin, int64_t end, int) {
-                choose_codes(stage, z, quality, shape_.feature_bits, how, begin, end, band);
+                choose_codes(stage, z, quality, model_.shape.feature_bits, how, begin, end, band);
             });
         };
     });
@@ -312,10 +268,10 @@ Encoded Network::encode(const uint8_t* pixels, int64_t height, int64_t width, in
 
 Encoded Network::encode(const Codes& codes, int64_t height, int64_t width, int quality, int tile_log2,
                         int threads) const {
-    const Tiling tiling(height, width, tile_log2, shape_.multiple());
-    if (codes.size() != stages_.size()) throw std::invalid_argument("the number of stages is wrong");
-    for (size_t i = 0; i < stages_.size(); ++i) {
-        const StageShape& s = stages_[i].shape;
+    const Tiling tiling(Frame(height, width, quality, tile_log2), model_.shape.multiple());
+    if (codes.size() != model_.stages.size()) throw std::invalid_argument("the number of stages is wrong");
+    for (size_t i = 0; i < model_.stages.size(); ++i) {
+        const StageShape& s = model_.stages[i].shape;
         const Rectangle whole = tiling.whole(s.level);
         if (codes[i].height != whole.height() || codes[i].width != whole.width() ||
             codes[i].channels != s.latents / kGroup * s.digits)
@@ -331,8 +287,8 @@ Encoded Network::encode(const Codes& codes, int64_t height, int64_t width, int q
 template <class Pixel>
 void Network::decode(const Streams& streams, int64_t height, int64_t width, int quality, int tile_log2, int threads,
                      int scale, Rectangle area, Pixel* pixels, Codes* codes) const {
-    const Tiling tiling(height, width, tile_log2, shape_.multiple());
-    if (static_cast<int>(streams.size()) != shape_.streams())
+    const Tiling tiling(Frame(height, width, quality, tile_log2), model_.shape.multiple());
+    if (static_cast<int>(streams.size()) != model_.shape.streams())
         throw CorruptStream("the number of coded streams is wrong");
     for (const auto& s : streams)
         if (static_cast<int64_t>(s.size()) != tiling.count()) throw CorruptStream("the number of coded tiles is wrong");

@@ -1,5 +1,7 @@
 #include "runtime/row_stream.h"
 
+#include "kernels/kernels.h"
+
 namespace aec {
 
 void Flow::need(int64_t end) {

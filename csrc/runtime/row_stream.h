@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 
+#include "base/map.h"
 #include "base/parallel.h"
 #include "runtime/layers.h"
 

@@ -1,7 +1,9 @@
 #include "runtime/stage.h"
 
 #include <cmath>
-#include <stdexcept>
+#include <cstdlib>
+
+#include "kernels/kernels.h"
 
 namespace aec {
 namespace {
@@ -36,7 +38,8 @@ Band predict(const StagePlan& plan, const Reader& in, Rectangle area) {
                     at[i] = centre[i];
                     at[channels + i] = static_cast<int16_t>(std::abs(centre[i]));
                     const int32_t energy = left[i] + left[channels + i] + left[2 * channels + i];  // of 3x3 positions
-                    at[2 * channels + i] = static_cast<int16_t>((energy * 7282 + 32768) >> 16);    // a ninth of it
+                    at[2 * channels + i] =
+                        static_cast<int16_t>((energy * kNinth + (1 << (kNinthBits - 1))) >> kNinthBits);
                 }
             }
             conv_1x1(stage.prior_in, inputs.data(), width, sums.data());
@@ -47,8 +50,9 @@ Band predict(const StagePlan& plan, const Reader& in, Rectangle area) {
                     band.mu.row(y)[x * d + i] = saturate16(sums[x * 2 * d + i]);
                     // log2 σ in 1/64 octaves, in features; the gain makes it steps
                     const int32_t log_sigma =
-                        std::min(1 << 16, std::max(-(1 << 16), sums[x * 2 * d + d + i])) + log_gain[i];
-                    const int32_t index = ((log_sigma + 4) >> 3) - kSigmaOctaveMin * kSigmaPerOctave;
+                        std::min(kLogSigmaMax, std::max(-kLogSigmaMax, sums[x * 2 * d + d + i])) + log_gain[i];
+                    const int32_t index =
+                        ((log_sigma + (1 << (kSigmaShift - 1))) >> kSigmaShift) - kSigmaOctaveMin * kSigmaPerOctave;
                     band.sigma.row(y)[x * d + i] = static_cast<uint8_t>(std::min(kSigmaCount - 1, std::max(0, index)));
                 }
         }
@@ -151,46 +155,6 @@ private:
 };
 
 }  // namespace
-
-Stage load_stage(const Tensors& t, const std::string& name, const NetworkShape& shape, const StageShape& s) {
-    if (s.level < 0 || s.level >= static_cast<int>(shape.channels.size()) || s.digits < 1 || s.digits > kMaxDigits ||
-        s.latents < 16)
-        throw std::invalid_argument(name + ": impossible shape");
-    const int channels = shape.channels[s.level], hidden = shape.hidden[s.level], d = s.latents, groups = d / kGroup;
-    Stage stage;
-    stage.shape = s;
-    stage.select = load_conv(t, name + ".select", channels, d, 1);
-    stage.posterior_in = load_conv(t, name + ".posterior.0", 2 * channels, hidden, 1);
-    stage.posterior_out = load_conv(t, name + ".posterior.2", hidden, d, 9);
-    stage.prior_in = load_conv(t, name + ".prior.0", 3 * channels, hidden, 1);
-    stage.prior_out = load_conv(t, name + ".prior.2", hidden, 2 * d, 1);
-    stage.inject = load_conv(t, name + ".inject", d, channels, 1);
-    const int16_t* log_gain = t.int16(name + ".log_gain", static_cast<int64_t>(kQualities) * d);
-    const int32_t* step = t.int32(name + ".step", static_cast<int64_t>(kQualities) * d);
-    stage.log_gain.assign(log_gain, log_gain + kQualities * d);
-    stage.step.assign(step, step + kQualities * d);
-    for (int32_t x : stage.step)
-        if (x < 1) throw std::invalid_argument(name + ": a step is not positive");
-    const int32_t* inverse = t.int32(name + ".inverse_variance", 2 * kSigmaCount);
-    const float* variance = t.float32(name + ".variance", 2);
-    for (int i = 0; i < 2; ++i) {
-        stage.inverse_variance[i].assign(inverse + i * kSigmaCount, inverse + (i + 1) * kSigmaCount);
-        stage.variance[i] = variance[i];
-        for (int32_t x : stage.inverse_variance[i])
-            if (x < 0 || x > 32767) throw std::invalid_argument(name + ": an inverse variance is out of range");
-    }
-    const int64_t size = static_cast<int64_t>(shape.codewords) * kGroup;
-    const int16_t* codebook = t.int16(name + ".codebook", groups * size);
-    const int16_t* weights = t.int16(name + ".weight_bits", static_cast<int64_t>(groups) * 2 * shape.codewords);
-    for (int g = 0; g < groups; ++g)
-        stage.groups.push_back(load_codebook(codebook + g * size,
-                                             weights + static_cast<int64_t>(g) * 2 * shape.codewords, shape.codewords,
-                                             stage.inverse_variance[0]));
-    stage.coarse = load_codebook(t.int16("lattice", size), nullptr, shape.codewords, stage.inverse_variance[1]);
-    for (int i = 0; i < s.refine; ++i)
-        stage.refine.push_back(load_block(t, name + ".refine." + std::to_string(i), channels, hidden));
-    return stage;
-}
 
 FlowPointer code_stage(const StagePlan& plan, FlowPointer in, Rectangle area, std::unique_ptr<StageCoder> coder) {
     return std::make_shared<CodedStage>(plan, std::move(in), area, std::move(coder));

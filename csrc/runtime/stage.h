@@ -1,11 +1,10 @@
 // A stage: predicts the latents from the features so far, has them coded, and adds them to the features.
 #pragma once
 #include "entropy/latent_coder.h"
+#include "model/tiling.h"
 #include "runtime/row_stream.h"
 
 namespace aec {
-
-Stage load_stage(const Tensors& tensors, const std::string& name, const NetworkShape& shape, const StageShape& stage);
 
 // Fills in a band's codes and values: an encoder chooses them, a decoder reads them. Bands are as wide as the area that
 // is coded, and come from the top down; none reaches over the border of a row of tiles.

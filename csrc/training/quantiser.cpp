@@ -9,15 +9,14 @@
 namespace aec {
 namespace {
 
-constexpr float kTrainingBits = 13.0f;  // codewords that take more bits than this from the prior are left out
-constexpr int kMinCandidates = 32;      // see GroupQuantiser::min_candidates
+constexpr int kMinCandidates = 32;  // see GroupQuantiser::min_candidates
 
 std::vector<int32_t> training_prefix(const float* codebook, int count, float variance) {
     std::vector<int32_t> prefix;
     for (int s = 0; s < kSigmaCount; ++s) {
         const float sigma = std::exp2(static_cast<float>(s) / kSigmaPerOctave + kSigmaOctaveMin);
         const float reach =
-            kTrainingBits * 2 * (sigma * sigma + variance) / 1.44269504f;  // of a codeword's squared norm
+            kPossibleBits * 2.0f * (sigma * sigma + variance) / 1.44269504f;  // of a codeword's squared norm
         int needed = 0;
         for (int k = 0; k < count; ++k) {
             float norm = 0;

@@ -93,9 +93,10 @@ int main(int argc, char** argv) {
         else if (type == "int32") int32[name] = in.numbers<int32_t>();
         else float32[name] = in.numbers<float>();
     }
-    const aec::Network network(shape, {[&](const std::string& n, int64_t s) { return find(int16, n, s); },
-                                       [&](const std::string& n, int64_t s) { return find(int32, n, s); },
-                                       [&](const std::string& n, int64_t s) { return find(float32, n, s); }});
+    const aec::Network network(
+        aec::Model(shape, {[&](const std::string& n, int64_t s) { return find(int16, n, s); },
+                           [&](const std::string& n, int64_t s) { return find(int32, n, s); },
+                           [&](const std::string& n, int64_t s) { return find(float32, n, s); }}));
     for (int cases = in.integer(); cases > 0; --cases) {
         const int height = in.integer(), width = in.integer(), quality = in.integer(), tile_log2 = in.integer();
         aec::Streams streams(in.integer());

@@ -25,6 +25,8 @@ from aecodec.model import shipped
 ROOT = Path(__file__).parent.parent.parent
 GOLDEN = ROOT / "tests" / "conformance"
 SOURCES = [
+    "model/model",
+    "model/tiling",
     "kernels/dispatch",
     "kernels/scalar",
     "entropy/latent_coder",

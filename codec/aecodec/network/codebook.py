@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from .. import _core
+from .._core import constants
 from .lattice import voronoi_code
 from .network import GROUP, Shape
 
-TEMPERATURE = 0.1532  # of the soft assignment: twice the second moment of D4's unit cell, a dimension
+TEMPERATURE = constants.TEMPERATURE  # of the soft assignment: twice the second moment of D4's unit cell, a dimension
 BETA = 0.08  # squared steps that a bit is worth to the search while training
 CELL_VARIANCE = TEMPERATURE / 2
-SMOOTH = 1.4  # σ in steps above which the codewords lie dense in the prior
+SMOOTH = constants.SMOOTH  # σ in steps above which the codewords lie dense in the prior
 
 
 class StageCodebook(nn.Module):

@@ -17,6 +17,7 @@ import torch
 from safetensors.numpy import save_file
 from torch import Tensor
 
+from .._core import constants
 from ..options import QUALITY_MAX, QUALITY_MIN
 from .codebook import BETA, Codebook, StageCodebook
 from .lattice import voronoi_code
@@ -26,10 +27,11 @@ from .transforms import BLOCK
 
 FEATURE_BITS = 8
 PIXEL_BITS = int(math.log2(PIXEL_UNIT))  # so that an integer is a whole pixel value
-CONV_INPUT_MAX = 16383
-FILM_BITS, STEP_BITS, CODEWORD_BITS, WEIGHT_BITS, INVERSE_BITS = 12, 16, 8, 8, 10
-SIGMA_FINE = 64  # of log2 σ and log2 of the gain, an octave
-SIGMAS = 2.0 ** (np.arange(96) / 8 - 4)
+CONV_INPUT_MAX = constants.CONV_INPUT_MAX
+FILM_BITS, STEP_BITS, CODEWORD_BITS = constants.FILM_BITS, constants.STEP_BITS, constants.CODEWORD_BITS
+WEIGHT_BITS, INVERSE_BITS = constants.WEIGHT_BITS, constants.INVERSE_VARIANCE_BITS
+SIGMA_FINE = 2**constants.LOG_GAIN_BITS  # of log2 σ and log2 of the gain, an octave
+SIGMAS = 2.0 ** (np.arange(constants.SIGMA_COUNT) / constants.SIGMA_PER_OCTAVE + constants.SIGMA_OCTAVE_MIN)
 
 Tensors = dict[str, np.ndarray]
 

@@ -19,14 +19,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .._core import constants
 from ..options import LAMBDA_MAX, LAMBDA_MIN, QUALITY_MAX, QUALITY_MIN
 from .transforms import BLOCK, dct_basis, haar_bands, haar_down, haar_up, means
 
-LEAK = 1 / 8  # slope of the leaky ReLU below zero: a shift in fixed point
+LEAK = 2**-constants.LEAK_SHIFT  # slope of the leaky ReLU below zero: a shift in fixed point
 PIXEL_UNIT = 64.0  # the network works on (pixel - 128) / PIXEL_UNIT
 LOG_SIGMA_MIN, LOG_SIGMA_MAX = math.log(2**-4), math.log(2**8)  # of the prior's σ, in quantiser steps
 QUALITY_FEATURES = 8
-GROUP = 4  # latent dimensions that are quantised together
+GROUP = constants.GROUP  # latent dimensions that are quantised together
 
 
 @dataclass(frozen=True)

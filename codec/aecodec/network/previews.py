@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .._core import constants
 from .network import Network
 from .transforms import BLOCK, means
 
-CHANNELS = 16  # the runtime wants multiples of this
+CHANNELS = constants.OUT_BLOCK  # the runtime wants multiples of this
 
 
 @dataclass

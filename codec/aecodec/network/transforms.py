@@ -5,7 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-BLOCK = 8  # pixels on a side of a DCT block, and the step between the features of the finest level
+from .._core import constants
+
+BLOCK = constants.BLOCK  # pixels on a side of a DCT block, and the step between the features of the finest level
 
 
 def dct_basis(count: int) -> Tensor:
