@@ -1,8 +1,8 @@
 """One photograph as JPEG, AVIF and aecodec keep it in the same number of bytes: the picture at the head of the README.
 
 Run: python bench/side_by_side.py     writes docs/side_by_side.png and bench/results/side_by_side.json
-The photograph is the example's. Each other codec gets its highest quality whose file is no larger than aecodec's; JPEG has optimised
-tables and is progressive, which makes its files smaller. Each row is a crop at twice its size; PSNR is over the whole picture.
+The photograph is the example's. Each other codec gets its highest quality whose file is no larger than aecodec's; JPEG is with
+optimised tables and progressive, which makes its files smaller. Each row is a crop at twice its size; PSNR is of the whole picture.
 """
 
 import io
