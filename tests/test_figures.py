@@ -178,6 +178,7 @@ README = [
     ("kodak", "by PSNR is {:.1f} %, the worst picture's {:.1f} %", lambda r: singles()),
     ("effort", "effort 7 takes {:.0f} times as long", lambda r: [levels(r)[7]["time"]]),
     ("effort", "saves another {:.1f} %", lambda r: [-levels(r)[7]["bd_rate"]]),
+    ("drawn", "{} file is worse than the best JPEG", lambda r: [len(r["worse_than_jpeg"]) or "No"]),
     ("drawn", "{} of {} have none", lambda r: [r["lossless"], r["files"]]),
     ("drawn", "ahead by {:.1f} dB in the median", lambda r: [r["median_lead_db"]]),
     ("speed", "{:.1f} and {:.1f} megapixels", lambda r: [ours(r, "1 thread", w) for w in ("encode", "decode")]),
