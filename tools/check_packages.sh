@@ -75,8 +75,8 @@ esac
 
 # 4. The source distribution's tests, in its own folder, without its package in the way. By default not these, which take most of
 # the suite's minutes and see no more of the packaging than the others do: training, effort (gradient descent), the benchmark (whose
-# command runs here as the example of docs/benchmarking.md), the float network against the fixed-point one, and the runtime as several
-# compilers build it.
+# command runs here as the example of docs/benchmarking.md), the float network against the fixed-point one, and the runtime as
+# several compilers build it.
 cd "$work/first/$name"
 tests=("$@")
 if [ ${#tests[@]} = 0 ]; then
