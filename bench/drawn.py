@@ -6,7 +6,6 @@ larger than the file, of both subsamplings and all qualities. Files that are wor
 """
 
 import io
-import json
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from PIL import Image
 import aecodec
 from aecodec.bench.measure import finite_psnr as psnr
 from aecodec.train.data import load, split
+from results import write
 
 QUALITIES = (5, 20, 40, 60, 75, 85, 90, 95, 100)
 EVERY = 3
@@ -59,9 +59,7 @@ def main() -> None:
         "least_lead_db": round(min(r["psnr"] - r["jpeg"] for r in matched), 2),
         "median_lead_db": round(float(np.median([r["psnr"] - r["jpeg"] for r in matched if not r["lossless"]])), 2),
     }
-    out = Path(__file__).parent / "results" / "drawn.json"
-    out.write_text(json.dumps(summary, indent=1) + "\n")
-    print(json.dumps(summary, indent=1))
+    print(write("drawn", summary))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ there are cores.
 """
 
 import argparse
-import json
 import statistics
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ from aecodec.options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN
 from aecodec.picture import Picture
 from aecodec.train.data import load, split
 from aecodec.train.data import pictures as pictures_of
+from results import write
 
 QUALITIES = (10, 30, 50, 70, 90)
 PICTURES = 4
@@ -58,10 +58,7 @@ def main() -> None:
         ratio = statistics.median(a / b for a, b in zip(seconds[effort], seconds[levels[0]], strict=True))
         rows.append({"effort": effort, "time": ratio, "bd_rate": bd_rate(curves[levels[0]], curves[effort], "psnr")})
         print(f"| {effort} | {ratio:.2f} | {rows[-1]['bd_rate']:+.2f} % |")
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    name = f"effort-{arguments.folder.resolve().name}.json" if arguments.whole else "effort.json"
-    (folder / name).write_text(json.dumps(rows, indent=1) + "\n")
+    write(f"effort-{arguments.folder.resolve().name}" if arguments.whole else "effort", {"levels": rows})
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ The float network is the shipped tables taken as real numbers, so this is the co
 its rates are the prior's prediction, without headers.
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from aecodec.network.codebook import Codebook
 from aecodec.network.fixed_point import restore
 from aecodec.network.network import Network, Shape
 from aecodec.train.data import load, split
+from results import write
 
 QUALITIES = (5, 20, 35, 50, 65, 80, 95)
 PICTURES = 12
@@ -52,10 +52,7 @@ def main() -> None:
         "float": {"bpp": float_bpp, "psnr": float_psnr},
     }
     result["bd_rate_of_fixed_point"] = float(cost)
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / "fixed_point.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    print(write("fixed_point", result))
 
 
 if __name__ == "__main__":

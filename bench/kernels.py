@@ -5,9 +5,12 @@ Convolution: 10^9 int16 multiply-adds a second, and their share of what the mach
 coder: microseconds for 1000 symbols of an alphabet of 256, of making the frequencies and of decoding with them.
 """
 
+import json
 import subprocess
 import tempfile
 from pathlib import Path
+
+from results import write
 
 ROOT = Path(__file__).parent.parent
 FLAGS = [f"-I{ROOT / 'csrc'}", "-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi"]
@@ -25,9 +28,7 @@ def main() -> None:
         program = Path(folder) / "kernels"
         subprocess.run(["g++", *FLAGS, "-DAEC_HAVE_AVX2", "-DAEC_HAVE_AVX512", *sources, *objects, "-o", program], check=True)
         text = subprocess.run([program], check=True, capture_output=True, text=True).stdout
-    print(text, end="")
-    (ROOT / "bench" / "results").mkdir(exist_ok=True)
-    (ROOT / "bench" / "results" / "kernels.json").write_text(text)
+    print(write("kernels", json.loads(text)))
 
 
 if __name__ == "__main__":

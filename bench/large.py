@@ -4,7 +4,6 @@ Run: python bench/large.py [MEGAPIXELS]     writes bench/results/large.json
 The picture is the example photograph, tiled, as a PPM file; the figures hold Python and Pillow, which takes 4 bytes a pixel.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from results import write
 
 ROOT = Path(__file__).parent.parent
 LIMIT = 1.5e9  # bytes
@@ -41,8 +42,7 @@ def main() -> None:
         result["compress"] = measured("compress", folder / "in.ppm", folder / "picture.aec")
         result["decompress"] = measured("decompress", folder / "picture.aec", folder / "out.ppm")
         result["bytes"] = (folder / "picture.aec").stat().st_size
-    print(json.dumps(result, indent=1))
-    (ROOT / "bench" / "results" / "large.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(write("large", result))
     sys.exit(0 if max(result[k]["gigabytes"] for k in ("compress", "decompress")) * 1e9 < LIMIT else 1)
 
 

@@ -3,15 +3,14 @@
 Run: pip install faiss-cpu; python bench/nearest.py     writes bench/results/nearest.json
 """
 
-import json
 import time
-from pathlib import Path
 
 import faiss
 import numpy as np
 import torch
 
 from aecodec import _core
+from results import write
 
 N, K, D, REPEATS = 100_000, 256, 4, 15
 
@@ -46,10 +45,7 @@ def main() -> None:
         "torch_over_ours": ms["torch"] / ms["aecodec"],
         "same_as_faiss": float((found["aecodec"] == found["faiss"]).mean()),
     }
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / "nearest.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    print(write("nearest", result))
 
 
 if __name__ == "__main__":

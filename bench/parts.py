@@ -5,7 +5,6 @@ Exactness is the mean PSNR over validation pictures, against the means of 8x8 pi
 thread, relative to a full decode, of 12 megapixels put together from tiles at quality 60.
 """
 
-import json
 import statistics
 import sys
 import time
@@ -18,6 +17,7 @@ import aecodec
 from aecodec.metrics import psnr
 from aecodec.picture import reduce
 from aecodec.train.data import load, split
+from results import write
 
 QUALITIES, SCALE, EVERY = (10, 30, 60, 90), 8, 6  # of the validation photographs, every so many
 SIDE, ROWS, COLUMNS, TILE = 384, 9, 8, (384, 448, 3)
@@ -57,9 +57,7 @@ def main() -> None:
         "preview": round(seconds(lambda: decoder.decode(SCALE)) / full, 3),
         "region": round(seconds(lambda: decoder.decode(region=REGION)) / full, 3),
     }
-    out = Path(__file__).parent / "results" / "parts.json"
-    out.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    print(write("parts", result))
 
 
 if __name__ == "__main__":

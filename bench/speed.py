@@ -4,7 +4,6 @@ Run: python bench/speed.py [PICTURE]     writes bench/results/speed.json and spe
 Figures are medians of REPEATS runs, taken in turns so that the machine's moods fall on all alike; peers run on one thread.
 """
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -21,9 +20,9 @@ from aecodec.network.codebook import Codebook
 from aecodec.network.fixed_point import restore
 from aecodec.network.network import Network, Shape
 from aecodec.picture import Picture
+from results import FOLDER, write
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "bench" / "results"
 REPEATS = 7
 QUALITY = 60
 PEERS = {"jxl": 80, "avif": 60, "webp": 80, "jpeg": 82}  # settings of about the PSNR of our quality 60
@@ -81,8 +80,7 @@ def main() -> None:
         "megapixels_per_second": {label: dict(zip(("encode", "decode"), row, strict=True)) for label, row in rows.items()},
         "float_network_over_ours": float(np.median(floating)) / both,
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "speed.json").write_text(json.dumps(result, indent=1) + "\n")
+    write("speed", result)
     first = rows["aecodec, 1 thread"]
     lines = ["| | encode MP/s | decode MP/s | ours, 1 thread, is faster by: encode | decode |", "|---|---|---|---|---|"]
     for label, (e, d) in rows.items():
@@ -92,7 +90,7 @@ def main() -> None:
         f"The float network in torch, one thread, analysis and synthesis together and without an entropy coder, takes "
         f"{result['float_network_over_ours']:.2f} times as long as our encoder and decoder together."
     )
-    (RESULTS / "speed.md").write_text("\n".join(lines) + "\n")
+    (FOLDER / "speed.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
 
