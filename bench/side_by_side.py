@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
 
 from aecodec.bench.codecs import CODECS, Codec, pillow
-from aecodec.bench.measure import psnr
-from aecodec.search import bisect
+from aecodec.metrics import psnr
+from aecodec.target import bisect
 from results import ROOT, write
 
 QUALITY = 42

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from .. import provenance
 from ..errors import AecodecError
 from ..picture import SUFFIXES
 from . import report
@@ -58,7 +59,7 @@ def bench(data: Path, out: Path, names: list[str], jobs: int) -> None:
         writer.writerows(asdict(r) for r in rows)
     summary = summarise(rows)
     (out / "results.json").write_text(json.dumps([asdict(r) for r in rows]))
-    (out / "summary.json").write_text(json.dumps(summary, indent=1))
+    (out / "summary.json").write_text(json.dumps({"run": provenance.run(), **summary}, indent=1))
     pixels = {r.picture: 8 * r.size / r.bpp for r in rows}
     text = table(summary, labels, sum(pixels.values()) / len(pixels) / 1e6)
     (out / "table.md").write_text(text)

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from .. import provenance
 from ..errors import AecodecError
 from ..model import Model
 from ..network.codebook import Codebook
@@ -26,7 +27,7 @@ from ..network.loss import PREVIEW_WEIGHT, distortion, preview_error, structural
 from ..network.network import Network, Quantise, Shape, compute_in, initialise, quality_features
 from ..network.transforms import BLOCK
 from ..options import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
-from . import checkpoint, lloyd, provenance
+from . import checkpoint, lloyd
 from .data import Crops, Member, load, split
 from .grow import grow
 from .scalar import quantise_scalar, quantise_scalar_exact
