@@ -69,6 +69,7 @@ def test_rejects_wrong_arrays():
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not here")
 def test_cuda_kernel_compiles(tmp_path):
     source = ROOT / "csrc" / "kernels" / "nearest.cu"
-    command = ["nvcc", "-std=c++17", "-Werror", "all-warnings", "-DAEC_HAVE_CUDA", "-I", ROOT / "csrc", "-c", source, "-o", tmp_path / "nearest.o"]
+    flags = ["-std=c++17", "-Werror", "all-warnings", "-DAEC_HAVE_CUDA", "-I", ROOT / "csrc"]
+    command = ["nvcc", *flags, "-c", source, "-o", tmp_path / "nearest.o"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
