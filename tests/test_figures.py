@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from aecodec import provenance
 from aecodec.bench.measure import Row
 from aecodec.bench.summary import bd_rate, curve
 from aecodec.model import shipped
@@ -243,10 +244,10 @@ def test_results_are_written_with_their_run(results, tmp_path, monkeypatch):
         results.write("speed", {"run": 1})
 
 
-def test_changed_code_shows_in_the_commit(results, tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "ROOT", tmp_path)
+def test_changed_code_shows_in_the_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert results.commit() == "unknown"
+    assert provenance.commit() == "unknown"
     (tmp_path / "bench" / "results").mkdir(parents=True)
     for name in ("code.py", "README.md", "bench/results/speed.json"):
         (tmp_path / name).write_text("1")
@@ -258,6 +259,6 @@ def test_changed_code_shows_in_the_commit(results, tmp_path, monkeypatch):
         pytest.skip("git is not installed")
     (tmp_path / "README.md").write_text("2")
     (tmp_path / "bench" / "results" / "speed.json").write_text("2")
-    assert re.fullmatch(r"[0-9a-f]{12}", results.commit())
+    assert re.fullmatch(r"[0-9a-f]{12}", provenance.commit())
     (tmp_path / "code.py").write_text("2")
-    assert re.fullmatch(r"[0-9a-f]{12}\+", results.commit())
+    assert re.fullmatch(r"[0-9a-f]{12}\+", provenance.commit())

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    from .codeword_search import nearest
     from .decoder import Decoder
     from .files import compress_file, decompress_file
     from .tokenizer import Tokens
@@ -44,9 +45,16 @@ __all__ = [
     "decompress_file",
     "from_tokens",
     "info",
+    "nearest",
     "tokens",
 ]
-LAZY = {"compress_file": "files", "decompress_file": "files", "Decoder": "decoder", "Tokens": "tokenizer"}
+LAZY = {
+    "Decoder": "decoder",
+    "Tokens": "tokenizer",
+    "compress_file": "files",
+    "decompress_file": "files",
+    "nearest": "codeword_search",
+}
 
 
 def compress(

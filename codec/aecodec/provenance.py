@@ -5,15 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 NOT_CODE = (":!bench/results", ":!*.md")  # what a run writes, and what tells of it, do not change what it does
 
 
 def commit() -> str:
     """The git commit of this source tree, twelve digits, with "+" if the tree has changes; "unknown" outside a repository."""
-    root = str(Path(__file__).parents[2])
 
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno", "--", ".", *NOT_CODE) else "")

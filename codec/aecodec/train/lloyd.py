@@ -44,7 +44,11 @@ def fit(net: Network, codebook: Codebook, x: Tensor, quality: Tensor, stages: Co
 
 
 def iterate(book: StageCodebook, residual: Tensor, sigma: Tensor) -> None:
-    """One iteration on residuals and their σ, (N, G, 4) in steps."""
+    """One iteration on residuals and their σ, (N, G, 4) in steps.
+
+    Vectors are assigned by the encoder's own search: the codebook is that of the finest of several digits, each with a prior that
+    depends on the coarser ones, so the plain search of `aecodec.nearest` would assign other vectors than those it will code.
+    """
     n, groups, _ = residual.shape
     tables = book.tables()
     arrays = [t.detach().contiguous().numpy() for t in (residual, sigma, *tables)]
