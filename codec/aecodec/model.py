@@ -9,6 +9,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from . import _core
+from .container import Header
 from .errors import AecodecError
 
 SHIPPED = "weights/aecodec.safetensors"
@@ -38,6 +39,11 @@ class Model:
             self.network = _core.Network(self.shape, self.tensors)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise AecodecError(f"{path}: not a model of this version of aecodec ({error})") from error
+
+    @staticmethod
+    def frame(header: Header) -> _core.Frame:
+        """What the network must know of a file's picture."""
+        return _core.Frame(header.height, header.width, header.quality, header.tile_log2)
 
 
 @functools.cache

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .network import Network
 from .._core import constants
+from .network import Network
 from .transforms import BLOCK, means
 
 CHANNELS = constants.OUT_BLOCK  # the runtime wants multiples of this
