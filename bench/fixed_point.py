@@ -12,6 +12,7 @@ import bjontegaard
 import numpy as np
 import torch
 
+from aecodec._core import Frame
 from aecodec.bench.measure import finite_psnr as psnr
 from aecodec.model import shipped
 from aecodec.network.codebook import Codebook
@@ -37,8 +38,9 @@ def main() -> None:
         pixels = np.ascontiguousarray(pixels[:h, :w])
         x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
         for row, quality in zip(rows, QUALITIES, strict=True):
-            streams, bits = model.network.encode(pixels, quality, 10, model.betas)
-            fixed = model.network.decode(streams, h, w, quality, 10)
+            frame = Frame(h, w, quality, 10)
+            streams, bits = model.network.encode(pixels, frame, model.betas)
+            fixed = model.network.decode(streams, frame)
             with torch.no_grad():
                 y, float_bits = net(x, torch.tensor([float(quality)]), codebook.quantise)
             floating = y.clamp(0, 255).round()[0].permute(1, 2, 0).numpy().astype(np.uint8)

@@ -88,9 +88,9 @@ def test_tiles_leave_no_trace(photo):
     network, beta = shipped().network, shipped().betas
     results = []
     for tile in (6, 7, 10):
-        streams, _ = network.encode(photo, 60, tile, beta)
+        streams, _ = network.encode(photo, _core.Frame(*photo.shape[:2], 60, tile), beta)
         assert [len(s) for s in streams] == [len(streams[0])] * len(streams)
-        results.append(network.decode(streams, *photo.shape[:2], 60, tile))
+        results.append(network.decode(streams, _core.Frame(*photo.shape[:2], 60, tile)))
     np.testing.assert_array_equal(results[0], results[2])
     np.testing.assert_array_equal(results[1], results[2])
 

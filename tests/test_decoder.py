@@ -155,9 +155,8 @@ def test_tokens_can_be_changed(data):
         stage[...] = 0
     known = parse(data)
     streams = known.streams[:-1] + [[None]]
-    h = known.header
-    network = Decoder(data)._model.network
-    cut = network.decode(streams, h.height, h.width, h.quality, h.tile_log2)
+    model = Decoder(data)._model
+    cut = model.network.decode(streams, model.frame(known.header))
     np.testing.assert_array_equal(aecodec.from_tokens(tokens), cut)
     with pytest.raises(aecodec.PictureError, match="tokens"):
         aecodec.from_tokens(aecodec.Tokens(tokens.stages[1:], 301, 403, 50))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import aecodec
-from aecodec import effort
+from aecodec import _core, effort
 from aecodec.effort import LEVELS
 from aecodec.model import shipped
 from aecodec.options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, quality_to_lambda
@@ -38,8 +38,8 @@ def test_descent_lowers_the_cost_of_large_pictures_too(photo, monkeypatch):
     ]
 
     def price(corrections: list[np.ndarray]) -> float:
-        streams, _ = model.network.encode(picture, 40, 10, model.betas, corrections=corrections)
-        decoded = model.network.decode(streams, 183, 250, 40, 10)
+        streams, _ = model.network.encode(picture, _core.Frame(*picture.shape[:2], 40, 10), model.betas, corrections=corrections)
+        decoded = model.network.decode(streams, _core.Frame(183, 250, 40, 10))
         size = sum(len(tile) for stream in streams for tile in stream)
         return 8 * size / (183 * 250) + quality_to_lambda(40) * np.mean((picture.astype(float) - decoded) ** 2)
 

@@ -46,15 +46,15 @@ def build(shape: Shape, photo: np.ndarray, path) -> tuple[Network, Codebook, Mod
 @pytest.mark.parametrize("quality", [10, 50, 95])
 def test_fixed_point_follows_the_float_network(shape, quality, photo, tmp_path, simd):
     net, codebook, model = build(shape, photo, tmp_path / "model.safetensors")
-    streams, bits = model.network.encode(photo, quality, 10, model.betas)
-    fixed = model.network.decode(streams, *photo.shape[:2], quality, 10)
+    streams, bits = model.network.encode(photo, _core.Frame(*photo.shape[:2], quality, 10), model.betas)
+    fixed = model.network.decode(streams, _core.Frame(*photo.shape[:2], quality, 10))
     with torch.no_grad():
         x, decoded = torch.from_numpy(photo).permute(2, 0, 1)[None].float(), []
         y, float_bits = net(x, torch.tensor([float(quality)]), codebook.quantise, decoded)
         small = net.reduced(decoded).clamp(0, 255).round()[0].permute(1, 2, 0).numpy()
     floating = y.clamp(0, 255).round()[0].permute(1, 2, 0).numpy()
     means = photo.reshape(24, 8, 32, 8, 3).mean((1, 3))
-    reduced = model.network.decode(streams, *photo.shape[:2], quality, 10, scale=8)
+    reduced = model.network.decode(streams, _core.Frame(*photo.shape[:2], quality, 10), scale=8)
     assert abs(psnr(means, reduced) - psnr(means, small)) < 0.1
     assert abs(psnr(photo, fixed) - psnr(photo, floating)) < 0.05
     assert abs(sum(bits) / float(float_bits.sum()) - 1) < 0.02
@@ -135,8 +135,8 @@ def test_a_model_can_be_trained_on(photo, tmp_path):
         assert difference.max() <= max(2, 1e-3 * np.abs(tensor).max()), name
     decoded = []
     for m in (model, same):
-        streams, bits = m.network.encode(photo, 60, 10, m.betas)
-        decoded.append((psnr(photo, m.network.decode(streams, *photo.shape[:2], 60, 10)), sum(bits)))
+        streams, bits = m.network.encode(photo, _core.Frame(*photo.shape[:2], 60, 10), m.betas)
+        decoded.append((psnr(photo, m.network.decode(streams, _core.Frame(*photo.shape[:2], 60, 10))), sum(bits)))
     assert abs(decoded[0][0] - decoded[1][0]) < 0.02 and abs(decoded[0][1] / decoded[1][1] - 1) < 0.005
 
 
@@ -145,7 +145,7 @@ def coded(photo, tmp_path_factory):
     """A picture of several tiles, coded: the model, the pixels, and encode's streams."""
     *_, model = build(SMALL, photo, tmp_path_factory.mktemp("model") / "model.safetensors")
     pixels = np.ascontiguousarray(np.tile(photo, (2, 2, 1))[:350, :420])
-    streams, _ = model.network.encode(pixels, 50, 6, model.betas)
+    streams, _ = model.network.encode(pixels, _core.Frame(*pixels.shape[:2], 50, 6), model.betas)
     return model, pixels, streams
 
 
@@ -162,65 +162,80 @@ def kept(streams, areas, columns):
 def test_a_region_is_the_crop_of_the_whole_and_needs_no_other_tiles(coded, scale, region):
     model, pixels, streams = coded
     size = pixels.shape[:2]
-    whole = model.network.decode(streams, *size, 50, 6, scale=scale)
+    whole = model.network.decode(streams, _core.Frame(*size, 50, 6), scale=scale)
     assert whole.shape[:2] == tuple(-(-n // scale) for n in size)
-    areas = model.network.tiles(*size, 6, scale, region)
-    part = model.network.decode(kept(streams, areas, 7), *size, 50, 6, scale=scale, region=region)
+    areas = model.network.tiles(_core.Frame(*size, 50, 6), scale, region)
+    part = model.network.decode(kept(streams, areas, 7), _core.Frame(*size, 50, 6), scale=scale, region=region)
     np.testing.assert_array_equal(part, whole[region[0] : region[2], region[1] : region[3]])
 
 
 def test_a_half_is_the_mean_of_the_whole(coded):
     model, pixels, streams = coded
-    whole = model.network.decode(streams, *pixels.shape[:2], 50, 6).astype(float)
+    whole = model.network.decode(streams, _core.Frame(*pixels.shape[:2], 50, 6)).astype(float)
     blocks = whole.reshape(175, 2, 210, 2, 3)
     means, inside = blocks.mean((1, 3)), (blocks.min((1, 3)) > 0) & (blocks.max((1, 3)) < 255)  # where no pixel was clipped
-    half = model.network.decode(streams, *pixels.shape[:2], 50, 6, scale=2)
+    half = model.network.decode(streams, _core.Frame(*pixels.shape[:2], 50, 6), scale=2)
     assert inside.mean() > 0.5 and np.abs(half - means)[inside].max() <= 1.5
 
 
 def test_small_regions_need_few_tiles(coded):
     model, pixels, streams = coded
-    areas = model.network.tiles(*pixels.shape[:2], 6, 1, (0, 0, 8, 8))
+    areas = model.network.tiles(_core.Frame(*pixels.shape[:2], 50, 6), 1, (0, 0, 8, 8))
     assert areas[-1] == (0, 0, 1, 1) and areas[0][2] <= 3
-    assert model.network.tiles(*pixels.shape[:2], 6, 8, (0, 0, 1, 1))[-1] == (0, 0, 0, 0)  # an eighth needs no codes at 1/8
+    eighth = model.network.tiles(_core.Frame(*pixels.shape[:2], 50, 6), 8, (0, 0, 1, 1))
+    assert eighth[-1] == (0, 0, 0, 0)  # an eighth needs no codes at 1/8
 
 
 @pytest.mark.parametrize("region", [(0, 0, 0, 5), (5, 5, 5, 9), (0, 0, 351, 1), (-1, 0, 3, 3)])
 def test_impossible_regions_are_refused(coded, region):
     model, pixels, streams = coded
     with pytest.raises(ValueError, match="region"):
-        model.network.decode(streams, *pixels.shape[:2], 50, 6, region=region)
+        model.network.decode(streams, _core.Frame(*pixels.shape[:2], 50, 6), region=region)
 
 
 def test_codes_give_the_same_streams(coded):
     model, pixels, streams = coded
-    codes = model.network.decode_codes(streams, *pixels.shape[:2], 50, 6)
+    codes = model.network.decode_codes(streams, _core.Frame(*pixels.shape[:2], 50, 6))
     assert [c.shape[2:] for c in codes] == [(s.latents // 4, s.digits) for s in SMALL.stages]
-    again, bits = model.network.encode_codes(codes, *pixels.shape[:2], 50, 6)
+    again, bits = model.network.encode_codes(codes, _core.Frame(*pixels.shape[:2], 50, 6))
     assert again == streams and min(bits) > 0
     codes[1] = codes[1][:-1].copy()
     with pytest.raises(ValueError, match="stage 1"):
-        model.network.encode_codes(codes, *pixels.shape[:2], 50, 6)
+        model.network.encode_codes(codes, _core.Frame(*pixels.shape[:2], 50, 6))
 
 
 def test_impossible_codes_are_refused(coded):
     model, pixels, streams = coded
-    codes = model.network.decode_codes(streams, *pixels.shape[:2], 50, 6)
+    codes = model.network.decode_codes(streams, _core.Frame(*pixels.shape[:2], 50, 6))
     for c in codes:
         c[...] = 255
     with pytest.raises(ValueError, match="code"):
-        model.network.encode_codes(codes, *pixels.shape[:2], 50, 6)
+        model.network.encode_codes(codes, _core.Frame(*pixels.shape[:2], 50, 6))
 
 
 def test_missing_tiles_are_guessed_and_spoil_nothing_far_away(coded):
     model, pixels, streams = coded
     size = pixels.shape[:2]
-    whole = model.network.decode(streams, *size, 50, 6)
-    without_the_finest = model.network.decode([*streams[:-1], [None] * 42], *size, 50, 6)
-    nothing = model.network.decode([[None] * 42] * len(streams), *size, 50, 6)
+    whole = model.network.decode(streams, _core.Frame(*size, 50, 6))
+    without_the_finest = model.network.decode([*streams[:-1], [None] * 42], _core.Frame(*size, 50, 6))
+    nothing = model.network.decode([[None] * 42] * len(streams), _core.Frame(*size, 50, 6))
     assert psnr(pixels, whole) > psnr(pixels, without_the_finest) + 1 > psnr(pixels, nothing) + 2
     hole = [list(tiles) for tiles in streams]
     hole[0][0] = None  # the top left corner
-    damaged = model.network.decode(hole, *size, 50, 6)
+    damaged = model.network.decode(hole, _core.Frame(*size, 50, 6))
     np.testing.assert_array_equal(damaged[300:, 350:], whole[300:, 350:])
     assert not np.array_equal(damaged[:64, :64], whole[:64, :64])
+
+
+@pytest.mark.parametrize("values", [(0, 5, 50, 6), (5, 5, 0, 6), (5, 5, 101, 6), (5, 5, 50, 17)])
+def test_a_frame_out_of_range_is_refused_by_its_value(values):
+    with pytest.raises(ValueError, match="0|101|17"):
+        _core.Frame(*values)
+
+
+def test_a_shape_that_no_network_has_is_refused_by_its_value():
+    model = shipped()
+    shape = {**model.shape, "stages": [dict(s) for s in model.shape["stages"]]}
+    shape["stages"][3]["level"] = 9
+    with pytest.raises(ValueError, match=r"stages.3: level 9 is not one of 0 to \d"):
+        _core.Network(shape, model.tensors)

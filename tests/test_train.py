@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from pytorch_msssim import ms_ssim
 
+from aecodec import _core
 from aecodec.model import Model, shipped
 from aecodec.network.codebook import Codebook
 from aecodec.network.fixed_point import restore
@@ -180,8 +181,8 @@ def test_command_trains_exports_survives_a_kill_and_resumes(pictures, tmp_path):
     assert record["pixels"] > 0 and "--minutes 0.15" in record["history"][0]["command"]
     assert record["validation_loss"] > 0
     picture = np.zeros((64, 64, 3), np.uint8)
-    streams, _ = model.network.encode(picture, 50, 10, model.betas)
-    assert model.network.decode(streams, 64, 64, 50, 10).shape == picture.shape
+    streams, _ = model.network.encode(picture, _core.Frame(*picture.shape[:2], 50, 10), model.betas)
+    assert model.network.decode(streams, _core.Frame(64, 64, 50, 10)).shape == picture.shape
     assert all(json.loads(line)["loss"] > 0 for line in open(tmp_path / "log.jsonl"))
 
     again = subprocess.run([*command, "--out", tmp_path], capture_output=True, text=True, timeout=300)

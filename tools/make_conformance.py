@@ -30,10 +30,9 @@ def pictures() -> dict[str, np.ndarray]:
 
 def in_small_tiles(pixels: np.ndarray, quality: int, corrections: list[np.ndarray]) -> bytes:
     """A file with tiles of 64 pixels, which the encoder makes of no picture. corrections: what is added to the latents."""
-    model, tile_log2 = shipped(), _core.constants.TILE_LOG2_MIN
-    streams, _ = model.network.encode(pixels, quality, tile_log2, model.betas, corrections=corrections)
-    height, width, _ = pixels.shape
-    header = Header(VERSION, model.identity, RGB, tile_log2, quality, width, height)
+    model, (height, width, _) = shipped(), pixels.shape
+    header = Header(VERSION, model.identity, RGB, _core.constants.TILE_LOG2_MIN, quality, width, height)
+    streams, _ = model.network.encode(pixels, model.frame(header), model.betas, corrections=corrections)
     return container.write(container.Contents(header, streams))
 
 

@@ -124,6 +124,21 @@ def quantise_gradient(
     (N, G, 4 each), and with respect to sigma, fine, log_weight and variance.
     """
 
+class Frame:
+    """The picture of a file, as far as coding it depends on it: (H, W) pixels at a quality, in tiles of 2^tile_log2 pixels."""
+
+    def __init__(self, height: int, width: int, quality: int, tile_log2: int) -> None:
+        """Raises ValueError where a value is out of range."""
+
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def quality(self) -> int: ...
+    @property
+    def tile_log2(self) -> int: ...
+
 class Network:
     """The fixed-point network of a model file."""
 
@@ -133,8 +148,7 @@ class Network:
     def encode(
         self,
         pixels: NDArray[np.uint8],
-        quality: int,
-        tile_log2: int,
+        frame: Frame,
         betas: list[float],
         paths: int = ...,
         threads: int = 0,
@@ -146,9 +160,7 @@ class Network:
         Returns the streams [stream][tile] and the bits that the prior predicts for each stage.
         """
 
-    def encode_codes(
-        self, codes: list[NDArray[np.uint8]], height: int, width: int, quality: int, tile_log2: int, threads: int = 0
-    ) -> tuple[list[list[bytes]], list[float]]:
+    def encode_codes(self, codes: list[NDArray[np.uint8]], frame: Frame, threads: int = 0) -> tuple[list[list[bytes]], list[float]]:
         """The same from codes that are chosen already: of every stage (h, w, groups, digits), as `decode_codes` gives them.
 
         Raises ValueError where they have another shape, or a code has no codeword that is possible where it stands.
@@ -157,13 +169,10 @@ class Network:
     def decode(
         self,
         streams: list[list[bytes | None]],
-        height: int,
-        width: int,
-        quality: int,
-        tile_log2: int,
-        threads: int = 0,
+        frame: Frame,
         scale: int = 1,
         region: tuple[int, int, int, int] | None = None,
+        threads: int = 0,
     ) -> NDArray[np.uint8]:
         """Returns pixels (h, w, 3), the same bits on every machine. Raises CorruptStream.
 
@@ -175,22 +184,17 @@ class Network:
     def decode_deep(
         self,
         streams: list[list[bytes | None]],
-        height: int,
-        width: int,
-        quality: int,
-        tile_log2: int,
-        threads: int = 0,
+        frame: Frame,
         scale: int = 1,
         region: tuple[int, int, int, int] | None = None,
+        threads: int = 0,
     ) -> _UInt16:
         """The same with 16 bits a colour, 0..65535: what the network gives, rounded less."""
 
-    def decode_codes(
-        self, streams: list[list[bytes | None]], height: int, width: int, quality: int, tile_log2: int, threads: int = 0
-    ) -> list[NDArray[np.uint8]]:
+    def decode_codes(self, streams: list[list[bytes | None]], frame: Frame, threads: int = 0) -> list[NDArray[np.uint8]]:
         """Returns every stage's codes, coarse to fine: (h, w, groups, digits) indices of codewords, the coarsest digit first."""
 
     def tiles(
-        self, height: int, width: int, tile_log2: int, scale: int = 1, region: tuple[int, int, int, int] | None = None
+        self, frame: Frame, scale: int = 1, region: tuple[int, int, int, int] | None = None
     ) -> list[tuple[int, int, int, int]]:
         """The tiles that `decode` needs: of every stream (top, left, bottom, right) in tiles."""

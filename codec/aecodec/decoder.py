@@ -145,10 +145,9 @@ class Decoder:
         """The indices of the codewords: see `aecodec.tokens`. Raises PictureError where the file has none."""
         if self.lossless:
             raise PictureError("the file has its pixels without loss, and no codewords")
-        h = self.header
         streams = self._streams(1, self._box(1, None))
         with damage():
-            return self._model.network.decode_codes(streams, h.height, h.width, h.quality, h.tile_log2, self._threads)
+            return self._model.network.decode_codes(streams, self._model.frame(self.header), self._threads)
 
     def _box(self, scale: int, region: Region | None) -> Region:
         """The region as (top, left, bottom, right) of the reduced picture."""
@@ -162,11 +161,10 @@ class Decoder:
 
     def _streams(self, scale: int, box: Region) -> list[list[bytes | None]]:
         """The coded tiles that a box of a reduced picture depends on; None for all others."""
-        h = self.header
-        areas = self._model.network.tiles(h.height, h.width, h.tile_log2, scale, box)
+        areas = self._model.network.tiles(self._model.frame(self.header), scale, box)
 
         def wanted(c: Chunk | None, tile: int, area: Region) -> bytes | None:
-            row, column = divmod(tile, h.tile_columns)
+            row, column = divmod(tile, self.header.tile_columns)
             inside = area[0] <= row < area[2] and area[1] <= column < area[3]
             return chunks.load(self._file, c) if inside and c is not None else None
 
@@ -179,11 +177,11 @@ class Decoder:
         return pixels if bits == 8 else pixels.astype(np.uint16) * 257
 
     def _pixels(self, streams: list[list[bytes | None]], scale: int, box: Region, bits: int = 8) -> np.ndarray:
-        h, network = self.header, self._model.network
+        network, frame = self._model.network, self._model.frame(self.header)
         with damage():
             decode = network.decode if bits == 8 else network.decode_deep
-            pixels = decode(streams, h.height, h.width, h.quality, h.tile_log2, self._threads, scale=scale, region=box)
-        if h.colour == GRAY:
+            pixels = decode(streams, frame, scale, box, self._threads)
+        if self.header.colour == GRAY:
             return (pixels.sum(2, dtype=np.uint32) // 3).astype(pixels.dtype)
         return pixels
 

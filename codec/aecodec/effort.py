@@ -49,10 +49,10 @@ def search(
 
     useful: bytes; no time is spent on refining streams that are larger.
     """
-    settings = header.quality, header.tile_log2
+    frame = model.frame(header)
 
     def attempt(corrections: list[np.ndarray]) -> tuple[list[list[bytes]], list[float]]:
-        return model.network.encode(pixels, *settings, model.betas, level.paths, threads, corrections)
+        return model.network.encode(pixels, frame, model.betas, level.paths, threads, corrections)
 
     plain = attempt([])
     corrections = refined(model, pixels, header.quality, level.steps) if size_of(plain[0]) <= useful else []
@@ -64,7 +64,7 @@ def cost_of(model: Model, pixels: np.ndarray, header: Header, streams: list[list
 
     A picture of `pixels`, uint8 (H, W, 3), that is kept without loss costs its bits alone.
     """
-    decoded = model.network.decode(streams, *pixels.shape[:2], header.quality, header.tile_log2, threads)
+    decoded = model.network.decode(streams, model.frame(header), threads=threads)
     error = quality_to_lambda(header.quality) * mean_squared_error(pixels, decoded)
     return 8 * size_of(streams) + error * pixels.size / 3
 

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from . import _core
 from .errors import ModelError
+from .header import Header
 
 SHIPPED = "weights/aecodec.safetensors"
 
@@ -38,6 +39,11 @@ class Model:
             self.network = _core.Network(self.shape, self.tensors)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{path}: not a model of this version of aecodec ({error})") from error
+
+    @staticmethod
+    def frame(header: Header) -> _core.Frame:
+        """What the network must know of a file's picture."""
+        return _core.Frame(header.height, header.width, header.quality, header.tile_log2)
 
 
 @functools.cache

@@ -34,7 +34,7 @@ class Tokens:
         model = shipped()
         h = header_for(self.height, self.width, self.quality, self.gray, model)
         try:
-            streams, _ = model.network.encode_codes(self.stages, h.height, h.width, h.quality, h.tile_log2)
+            streams, _ = model.network.encode_codes(self.stages, model.frame(h))
         except (TypeError, ValueError) as error:
             raise PictureError(f"these are no tokens of a picture: {error}") from error
         return container.write(Contents(h, streams))

@@ -1,10 +1,9 @@
 // The checksum of a file's chunks, for Python.
-#include <pybind11/pybind11.h>
-
 #include "base/crc32c.h"
 
-namespace py = pybind11;
+#include "python/arrays.h"
 
+namespace aec::python {
 namespace {
 
 constexpr Py_ssize_t kLarge = 1 << 14;  // bytes from which other threads may run meanwhile
@@ -35,7 +34,9 @@ uint32_t crc32c(const py::buffer& data, uint32_t value) {
 
 }  // namespace
 
-void bind_checksum(py::module_& m) {
+void add_checksum(py::module_& m) {
     m.def("crc32c", &crc32c, py::arg("data"), py::arg("value") = 0,
           "CRC-32C of a contiguous buffer's bytes. value: the checksum of the bytes before them.");
 }
+
+}  // namespace aec::python

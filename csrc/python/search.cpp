@@ -1,17 +1,12 @@
-// The nearest-codeword search, for Python.
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
-
+// The nearest codewords, for Python.
 #include "kernels/nearest.h"
 
-namespace py = pybind11;
+#include <optional>
 
+#include "python/arrays.h"
+
+namespace aec::python {
 namespace {
-
-// Inputs must already be C-contiguous and of this type: a silent copy would hide a mistake.
-template <class T>
-using Array = py::array_t<T, py::array::c_style>;
 
 Array<int32_t> nearest(const Array<float>& z, const Array<float>& codebook, const std::optional<Array<float>>& bias,
                        const std::optional<Array<float>>& weight, int threads, const std::string& device) {
@@ -19,10 +14,9 @@ Array<int32_t> nearest(const Array<float>& z, const Array<float>& codebook, cons
         throw py::value_error("z must be (N, d) and codebook (d, K) with K at least 1");
     const int64_t n = z.shape(0);
     const int d = static_cast<int>(z.shape(1)), k = static_cast<int>(codebook.shape(1));
-    if (bias && (bias->ndim() != 1 || bias->shape(0) != k)) throw py::value_error("bias must be (K,)");
-    if (weight && (weight->ndim() != 2 || weight->shape(0) != n || weight->shape(1) != d))
-        throw py::value_error("weight must be (N, d)");
-    const std::vector<float> zero(bias ? 0 : k);
+    if (bias) expect(*bias, {k}, "bias");
+    if (weight) expect(*weight, {n, d}, "weight");
+    std::vector<float> zero(bias ? 0 : k);
     Array<int32_t> index(n);
     const float *pz = z.data(), *pw = weight ? weight->data() : nullptr, *pc = codebook.data(),
                 *pb = bias ? bias->data() : zero.data();
@@ -36,21 +30,18 @@ Array<int32_t> nearest(const Array<float>& z, const Array<float>& codebook, cons
     return index;
 }
 
-bool cuda_available() {
-#if defined(AEC_HAVE_CUDA)
-    return aec::cuda_available();
-#else
-    return false;
-#endif
-}
-
 }  // namespace
 
-void bind_search(py::module_& m) {
+void add_search(py::module_& m) {
     using namespace py::literals;
-    m.def("cuda_available", &cuda_available, "Whether this build has CUDA kernels and the machine a device for them.");
-    m.def("nearest", &nearest, py::arg("z").noconvert(), py::arg("codebook").noconvert(),
-          py::arg("bias").noconvert() = py::none(), py::arg("weight").noconvert() = py::none(), "threads"_a = 0,
-          "device"_a = "cpu",
-          "argmin_k |z_n - c_k|^2 + sum_i weight_ni c_ki^2 + bias_k; codebook (d, K). See aecodec.nearest.");
+#if defined(AEC_HAVE_CUDA)
+    m.def("cuda_available", &aec::cuda_available, "Whether the machine has a device for this build's CUDA kernels.");
+#else
+    m.def(
+        "cuda_available", [] { return false; }, "False: this build has no CUDA kernels.");
+#endif
+    m.def("nearest", &nearest, exact("z"), exact("codebook"), exact("bias") = py::none(), exact("weight") = py::none(),
+          "threads"_a = 0, "device"_a = "cpu", "The nearest codeword (N,) of each z (N, d) in a codebook (d, K).");
 }
+
+}  // namespace aec::python

@@ -1,11 +1,11 @@
 #include "runtime/network.h"
 
-#include <map>
+#include <algorithm>
 #include <stdexcept>
 #include <type_traits>
-#include <utility>
 
-#include "runtime/stage.h"
+#include "base/parallel.h"
+#include "kernels/kernels.h"
 
 namespace aec {
 namespace {
@@ -17,125 +17,31 @@ void to_pixel(int32_t v, uint16_t& out) {
     out = static_cast<uint16_t>((wide * 257 + 128) >> kDeepBits);
 }
 
-// Where a stage codes: the area, in positions and in tiles, and whether it is the last of its stream.
-struct Place {
-    const Stage& stage;
-    const Tiling& tiling;
-    Rectangle tiles;
-    bool last_of_stream;
-    int threads;
-
-    int64_t row(const Band& band) const { return band.area.top / tiling.side(stage.shape.level); }
-    // The band's part of the tile in a column, from the left of the area.
-    Rectangle part(const Band& band, int64_t column) const {
-        const Rectangle tile = tiling.at(row(band), tiles.left + column, stage.shape.level);
-        return {band.area.top, tile.left, band.area.bottom, tile.right};
-    }
-    int64_t tile(const Band& band, int64_t column) const { return row(band) * tiling.columns() + tiles.left + column; }
-    bool finishes_tiles(const Band& band) const {
-        return last_of_stream && band.area.bottom == tiling.at(row(band), 0, stage.shape.level).bottom;
-    }
-};
-
-// The rANS coders of the tiles that are being worked on, by stream and tile; Coder is RansEncoder or RansDecoder.
-template <class Coder>
-using Open = std::map<std::pair<int, int64_t>, Coder>;
-
-class StageEncoder : public StageCoder {
-public:
-    using Chooser = std::function<void(Band&)>;  // fills in a band's codes
-
-    StageEncoder(const Place& place, Chooser choose, Open<RansEncoder>& open, std::vector<std::string>& tiles,
-                 double& bits)
-        : place_(place), choose_(std::move(choose)), open_(open), tiles_(tiles), bits_(bits) {}
-
-    void code(Band& band) override {
-        choose_(band);
-        const int stream = place_.stage.shape.stream;
-        const int64_t columns = place_.tiles.width();
-        std::vector<RansEncoder*> coders;
-        for (int64_t c = 0; c < columns; ++c)
-            coders.push_back(&open_.try_emplace({stream, place_.tile(band, c)}, kLanes).first->second);
-        const bool finish = place_.finishes_tiles(band);
-        std::vector<double> bits(columns);
-        parallel_for(columns, place_.threads, 1, [&](int64_t begin, int64_t end, int) {
-            for (int64_t c = begin; c < end; ++c) {
-                bits[c] = write_codes(place_.stage, place_.part(band, c), band, *coders[c]);
-                if (finish) tiles_[place_.tile(band, c)] = coders[c]->finish();
-            }
-        });
-        for (double b : bits) bits_ += b;
-        for (int64_t c = 0; finish && c < columns; ++c) open_.erase({stream, place_.tile(band, c)});
-    }
-
-private:
-    const Place place_;
-    const Chooser choose_;
-    Open<RansEncoder>& open_;
-    std::vector<std::string>& tiles_;
-    double& bits_;
-};
-
-class StageDecoder : public StageCoder {
-public:
-    // missing: of the tiles of the whole picture. codes: of the whole picture, to be filled in, or null.
-    StageDecoder(const Place& place, const std::vector<std::optional<std::string>>& tiles, std::vector<bool> missing,
-                 Open<RansDecoder>& open, Map<uint8_t>* codes)
-        : place_(place), tiles_(tiles), missing_(std::move(missing)), open_(open), codes_(codes) {}
-
-    void code(Band& band) override {
-        const int stream = place_.stage.shape.stream;
-        std::vector<int64_t> columns;
-        std::vector<RansDecoder*> coders;
-        for (int64_t c = 0; c < place_.tiles.width(); ++c) {
-            const int64_t tile = place_.tile(band, c);
-            if (missing_[tile]) continue;
-            const auto* data = reinterpret_cast<const uint8_t*>(tiles_[tile]->data());
-            columns.push_back(c);
-            coders.push_back(&open_.try_emplace({stream, tile}, data, tiles_[tile]->size(), kLanes).first->second);
-        }
-        const bool finish = place_.finishes_tiles(band);
-        parallel_for(columns.size(), place_.threads, 1, [&](int64_t begin, int64_t end, int) {
-            for (int64_t i = begin; i < end; ++i) {
-                read_codes(place_.stage, place_.part(band, columns[i]), band, *coders[i]);
-                if (finish) coders[i]->finish();
-            }
-        });
-        for (int64_t c : columns)
-            if (finish) open_.erase({stream, place_.tile(band, c)});
-        for (int64_t y = 0; codes_ && y < band.area.height(); ++y)
-            std::copy_n(band.code.row(y), band.area.width() * band.code.channels,
-                        codes_->row(band.area.top + y) + band.area.left * codes_->channels);
-    }
-
-private:
-    const Place place_;
-    const std::vector<std::optional<std::string>>& tiles_;
-    const std::vector<bool> missing_;
-    Open<RansDecoder>& open_;
-    Map<uint8_t>* codes_;
-};
-
-// The tiles that cannot be decoded in a stage: those that the stream lacks, and those that see (or touch at a corner)
-// one that an earlier stage could not decode, as their probabilities are not those that the encoder had.
-std::vector<bool> missing_tiles(const Tiling& tiling, const std::vector<std::optional<std::string>>& tiles,
-                                const std::vector<bool>& before) {
-    std::vector<bool> missing(tiling.count());
-    for (int64_t row = 0; row < tiling.rows(); ++row)
-        for (int64_t column = 0; column < tiling.columns(); ++column) {
-            bool lost = !tiles[row * tiling.columns() + column];
-            for (int64_t r = std::max(int64_t{0}, row - 1); r < std::min(tiling.rows(), row + 2); ++r)
-                for (int64_t c = std::max(int64_t{0}, column - 1); c < std::min(tiling.columns(), column + 2); ++c)
-                    lost = lost || (!before.empty() && before[r * tiling.columns() + c]);
-            missing[row * tiling.columns() + column] = lost;
-        }
-    return missing;
-}
-
 // The positions whose features an area of a head's pixels needs.
 Rectangle positions(const Head& head, Rectangle area) {
     const int64_t side = head.side;
     return {area.top / side, area.left / side, (area.bottom + side - 1) / side, (area.right + side - 1) / side};
+}
+
+std::string size(int64_t height, int64_t width, int64_t channels) {
+    return std::to_string(height) + " x " + std::to_string(width) + " x " + std::to_string(channels);
+}
+
+// Throws where there is not one map a stage, or one is not of the level's size with so many channels.
+template <class T, class Channels>
+void expect_maps(const std::vector<Map<T>>& maps, const std::string& what, const Model& model, const Tiling& tiling,
+                 const Channels& channels) {
+    if (maps.size() != model.stages.size())
+        throw std::invalid_argument(what + " of " + std::to_string(maps.size()) + " stages, where the model has " +
+                                    std::to_string(model.stages.size()));
+    for (size_t i = 0; i < maps.size(); ++i) {
+        const StageShape& shape = model.stages[i].shape;
+        const Rectangle whole = tiling.whole(shape.level);
+        const std::string is = size(maps[i].height, maps[i].width, maps[i].channels),
+                          should = size(whole.height(), whole.width(), channels(shape));
+        if (is != should)
+            throw std::invalid_argument(what + " of stage " + std::to_string(i) + " are " + is + ", not " + should);
+    }
 }
 
 }  // namespace
@@ -146,14 +52,26 @@ const Head& Network::head(int scale) const {
     throw std::invalid_argument("the model has no pictures reduced by " + std::to_string(scale));
 }
 
-std::vector<FlowPointer> Network::analysis(const uint8_t* pixels, int64_t height, int64_t width, const Tiling& tiling,
-                                           int quality, int threads) const {
-    std::vector<FlowPointer> levels;
-    FlowPointer e =
-        stem(model_.stem, pixels, height, width, tiling.whole(0).height(), tiling.whole(0).width(), threads);
+View Network::view(const Frame& frame, int scale, const std::optional<Rectangle>& area) const {
+    head(scale);
+    const Rectangle all{0, 0, (frame.height + scale - 1) / scale, (frame.width + scale - 1) / scale};
+    const Rectangle a = area.value_or(all);
+    if (a.top < 0 || a.left < 0 || a.bottom > all.bottom || a.right > all.right || a.height() < 1 || a.width() < 1)
+        throw std::invalid_argument("the region " + std::to_string(a.top) + ", " + std::to_string(a.left) + ", " +
+                                    std::to_string(a.bottom) + ", " + std::to_string(a.right) +
+                                    " is empty or reaches over the edge of " + std::to_string(all.bottom) + " x " +
+                                    std::to_string(all.right));
+    return {scale, a};
+}
+
+std::vector<RowStreamPointer> Network::analysis(const uint8_t* pixels, const Frame& frame, const Tiling& tiling,
+                                                int threads) const {
+    std::vector<RowStreamPointer> levels;
+    RowStreamPointer e = stem(model_.stem, pixels, frame.height, frame.width, tiling.whole(0).height(),
+                              tiling.whole(0).width(), threads);
     for (size_t i = 0; i < model_.analysis.size(); ++i) {
         if (i) e = downsample(model_.down[i - 1], e, threads);
-        for (const Block& b : model_.analysis[i]) e = residual_block(b, e, e->area, quality, threads);
+        for (const Block& b : model_.analysis[i]) e = residual_block(b, e, e->area, frame.quality, threads);
         levels.push_back(e);
     }
     return levels;
@@ -171,11 +89,7 @@ std::vector<Network::StageAreas> Network::areas(const Tiling& tiling, int stages
         StageAreas& a = result[i];
         a.refined.resize(shape.refine);
         for (int j = shape.refine; j-- > 0; wanted = grown(wanted)) a.refined[j] = wanted;
-        const Rectangle tiles = tiling.around(wanted, shape.level);
-        a.coded = {tiling.at(tiles.top, tiles.left, shape.level).top,
-                   tiling.at(tiles.top, tiles.left, shape.level).left,
-                   tiling.at(tiles.bottom - 1, tiles.right - 1, shape.level).bottom,
-                   tiling.at(tiles.bottom - 1, tiles.right - 1, shape.level).right};
+        a.coded = tiling.inside(tiling.around(wanted, shape.level), shape.level);
         wanted = a.before = grown(a.coded);
         for (int level = shape.level; i > 0 && level < model_.shape.stages[i - 1].level; ++level) {
             wanted = {wanted.top / 2, wanted.left / 2, (wanted.bottom + 1) / 2, (wanted.right + 1) / 2};
@@ -185,127 +99,140 @@ std::vector<Network::StageAreas> Network::areas(const Tiling& tiling, int stages
     return result;
 }
 
-std::vector<Rectangle> Network::tiles(int64_t height, int64_t width, int tile_log2, int scale, Rectangle area) const {
-    const Tiling tiling(Frame(height, width, 1, tile_log2), model_.shape.multiple());
-    const Head& h = head(scale);
-    std::vector<Rectangle> result(model_.shape.streams(), {0, 0, 0, 0});
-    const auto all = areas(tiling, h.stages, positions(h, area));
-    for (int i = h.stages; i-- > 0;)  // the first stage of a stream needs the most
-        result[model_.shape.stages[i].stream] = tiling.around(all[i].coded, model_.shape.stages[i].level);
+std::vector<StageTiles> Network::coded_tiles(const Tiling& tiling, int stages, Rectangle wanted, int threads) const {
+    std::vector<StageTiles> result;
+    const auto all = areas(tiling, stages, wanted);
+    const int last = static_cast<int>(model_.stages.size()) - 1;
+    auto stream = [&](int i) { return model_.stages[i].shape.stream; };
+    for (int i = 0; i < stages; ++i)
+        result.push_back({model_.stages[i], tiling, tiling.around(all[i].coded, model_.stages[i].shape.level),
+                          i == 0 || stream(i - 1) != stream(i), i == last || stream(i + 1) != stream(i), threads});
     return result;
 }
 
-template <class MakeCoder>
-FlowPointer Network::synthesis(const Tiling& tiling, int stages, Rectangle wanted, int quality, int threads,
-                               bool decodes, const MakeCoder& make_coder) const {
+std::vector<Rectangle> Network::tiles(const Frame& frame, const View& view) const {
+    const Tiling tiling = this->tiling(frame);
+    const Head& h = head(view.scale);
+    std::vector<Rectangle> result(model_.shape.streams());
+    for (const StageTiles& s : coded_tiles(tiling, h.stages, positions(h, view.area), 1))
+        if (s.first_of_stream) result[s.stage.shape.stream] = s.tiles;  // the first stage of a stream needs the most
+    return result;
+}
+
+RowStreamPointer Network::synthesis(const Tiling& tiling, Rectangle wanted, int quality, int threads, Last last,
+                                    std::vector<std::unique_ptr<StageCoder>> coders) const {
+    const int stages = static_cast<int>(coders.size());
     const auto all = areas(tiling, stages, wanted);
-    int level = static_cast<int>(model_.shape.channels.size()) - 1;
-    FlowPointer f = zeros(tiling.whole(level).height(), tiling.whole(level).width(), all[0].before,
-                          model_.shape.channels[level], threads);
+    const auto where = coded_tiles(tiling, stages, wanted, threads);
+    int level = model_.shape.levels() - 1;
+    RowStreamPointer f = zeros(tiling.whole(level).height(), tiling.whole(level).width(), all[0].before,
+                               model_.shape.channels[level], threads);
     for (int i = 0; i < stages; ++i) {
         const Stage& stage = model_.stages[i];
-        const StageAreas& area = all[i];
-        for (size_t step = area.up.size(); step-- > 0;) f = upsample(model_.up[--level], f, area.up[step], threads);
-        const bool first_of_stream = i == 0 || model_.stages[i - 1].shape.stream != stage.shape.stream;
-        const bool last_of_stream =
-            i + 1 == static_cast<int>(model_.stages.size()) || model_.stages[i + 1].shape.stream != stage.shape.stream;
-        const bool goes_on = decodes || i + 1 < stages;
-        auto coder = make_coder(i, Place{stage, tiling, tiling.around(area.coded, level), last_of_stream, threads}, f);
-        f = code_stage({stage, tiling, quality, model_.shape.feature_bits, threads, !first_of_stream, goes_on}, f,
-                       area.coded, std::move(coder));
+        for (size_t step = all[i].up.size(); step-- > 0;) f = upsample(model_.up[--level], f, all[i].up[step], threads);
+        const bool goes_on = last == Last::kFeatures || i + 1 < stages;
+        f = code_stage({stage, tiling, settings(quality, threads), !where[i].first_of_stream, goes_on}, f, all[i].coded,
+                       std::move(coders[i]));
         for (size_t j = 0; goes_on && j < stage.refine.size(); ++j)
-            f = residual_block(stage.refine[j], f, area.refined[j], quality, threads);
+            f = residual_block(stage.refine[j], f, all[i].refined[j], quality, threads);
     }
     return f;
 }
 
-template <class MakeChooser>
-Encoded Network::encode(const Tiling& tiling, int quality, int threads, const MakeChooser& make_chooser) const {
+void Network::code_all(const Tiling& tiling, int quality, int threads,
+                       std::vector<std::unique_ptr<StageCoder>> coders) const {
+    const Rectangle whole = tiling.whole(model_.stages.back().shape.level);
+    run(synthesis(tiling, whole, quality, threads, Last::kCodes, std::move(coders)));
+}
+
+Encoded Network::encode(const Tiling& tiling, int quality, int threads,
+                        std::vector<std::unique_ptr<CodeSource>> sources) const {
+    const int stages = static_cast<int>(model_.stages.size());
     Encoded result;
-    result.bits.assign(model_.stages.size(), 0);
+    result.bits.assign(stages, 0);
     result.streams.assign(model_.shape.streams(), std::vector<std::string>(tiling.count()));
     Open<RansEncoder> open;
-    const int stages = static_cast<int>(model_.stages.size());
-    const Rectangle whole = tiling.whole(model_.stages.back().shape.level);
-    Reader f(synthesis(
-        tiling, stages, whole, quality, threads, false, [&](int i, const Place& place, const FlowPointer& before) {
-            return std::make_unique<StageEncoder>(place, make_chooser(i, before), open,
-                                                  result.streams[place.stage.shape.stream], result.bits[i]);
-        }));
-    for_each_strip(f, [](int64_t, int64_t) {});  // the stages have done the work
+    std::vector<std::unique_ptr<StageCoder>> coders;
+    const auto where = coded_tiles(tiling, stages, tiling.whole(model_.stages.back().shape.level), threads);
+    for (int i = 0; i < stages; ++i)
+        coders.push_back(std::make_unique<StageEncoder>(where[i], std::move(sources[i]), open,
+                                                        result.streams[where[i].stage.shape.stream], result.bits[i]));
+    code_all(tiling, quality, threads, std::move(coders));
     return result;
 }
 
-Encoded Network::encode(const uint8_t* pixels, int64_t height, int64_t width, int quality, int tile_log2,
-                        const std::vector<Search>& search, const std::vector<Features>& corrections,
-                        int threads) const {
-    if (search.size() != model_.stages.size()) throw std::invalid_argument("the number of stages is wrong");
-    const Tiling tiling(Frame(height, width, quality, tile_log2), model_.shape.multiple());
-    if (!corrections.empty() && corrections.size() != model_.stages.size())
-        throw std::invalid_argument("the number of corrections is wrong");
-    for (size_t i = 0; i < corrections.size(); ++i) {
-        const Features& c = corrections[i];
-        const Rectangle whole = tiling.whole(model_.stages[i].shape.level);
-        if (c.height != whole.height() || c.width != whole.width() || c.channels != model_.stages[i].shape.latents)
-            throw std::invalid_argument("corrections have the wrong shape");
-    }
-    const auto e = analysis(pixels, height, width, tiling, quality, threads);
-    return encode(tiling, quality, threads, [&](int i, const FlowPointer& f) -> StageEncoder::Chooser {
+Encoded Network::encode(const uint8_t* pixels, const Frame& frame, const std::vector<Search>& search,
+                        const std::vector<Features>& corrections, int threads) const {
+    const Tiling tiling = this->tiling(frame);
+    if (search.size() != model_.stages.size())
+        throw std::invalid_argument("prices of a bit for " + std::to_string(search.size()) +
+                                    " stages, where the model has " + std::to_string(model_.stages.size()));
+    if (!corrections.empty())
+        expect_maps(corrections, "corrections", model_, tiling, [](const StageShape& s) { return s.latents; });
+    const auto picture = analysis(pixels, frame, tiling, threads);
+    std::vector<std::unique_ptr<CodeSource>> sources;
+    for (size_t i = 0; i < model_.stages.size(); ++i) {
         const Stage& stage = model_.stages[i];
-        auto latents = std::make_shared<Latents>(stage, f, e[stage.shape.level], threads);
-        return [=, &stage, &corrections, how = search[i]](Band& band) {
-            Map<int32_t> z = latents->rows(band.area.top, band.area.bottom);
-            if (!corrections.empty()) {
-                const int16_t* more = corrections[i].row(band.area.top);
-                for (int32_t& v : z.data) v += *more++;
-            }
-            parallel_for(band.area.height(), threads, 1, [&](int64_t begin, int64_t end, int) {
-                choose_codes(stage, z, quality, model_.shape.feature_bits, how, begin, end, band);
-            });
-        };
-    });
+        sources.push_back(std::make_unique<ChosenCodes>(stage, picture[stage.shape.level],
+                                                        settings(frame.quality, threads), search[i],
+                                                        corrections.empty() ? nullptr : &corrections[i]));
+    }
+    return encode(tiling, frame.quality, threads, std::move(sources));
 }
 
-Encoded Network::encode(const Codes& codes, int64_t height, int64_t width, int quality, int tile_log2,
-                        int threads) const {
-    const Tiling tiling(Frame(height, width, quality, tile_log2), model_.shape.multiple());
-    if (codes.size() != model_.stages.size()) throw std::invalid_argument("the number of stages is wrong");
-    for (size_t i = 0; i < model_.stages.size(); ++i) {
-        const StageShape& s = model_.stages[i].shape;
-        const Rectangle whole = tiling.whole(s.level);
-        if (codes[i].height != whole.height() || codes[i].width != whole.width() ||
-            codes[i].channels != s.latents / kGroup * s.digits)
-            throw std::invalid_argument("the codes of stage " + std::to_string(i) + " have the wrong shape");
+Encoded Network::encode(const Codes& codes, const Frame& frame, int threads) const {
+    const Tiling tiling = this->tiling(frame);
+    expect_maps(codes, "codes", model_, tiling, [](const StageShape& s) { return s.codes(); });
+    std::vector<std::unique_ptr<CodeSource>> sources;
+    for (const Map<uint8_t>& c : codes) sources.push_back(std::make_unique<GivenCodes>(c));
+    return encode(tiling, frame.quality, threads, std::move(sources));
+}
+
+std::vector<std::unique_ptr<StageCoder>> Network::decoders(const Tiling& tiling, int stages, Rectangle wanted,
+                                                           int threads, const Streams& streams, Open<RansDecoder>& open,
+                                                           Codes* codes) const {
+    if (static_cast<int>(streams.size()) != model_.shape.streams())
+        throw CorruptStream("there are " + std::to_string(streams.size()) + " coded streams, not " +
+                            std::to_string(model_.shape.streams()));
+    for (const auto& s : streams)
+        if (static_cast<int64_t>(s.size()) != tiling.count())
+            throw CorruptStream("a coded stream has " + std::to_string(s.size()) + " tiles, not " +
+                                std::to_string(tiling.count()));
+    std::vector<std::unique_ptr<StageCoder>> coders;
+    std::vector<bool> missing;
+    for (const StageTiles& where : coded_tiles(tiling, stages, wanted, threads)) {
+        const auto& tiles = streams[where.stage.shape.stream];
+        missing = missing_tiles(tiling, tiles, missing);
+        coders.push_back(
+            std::make_unique<StageDecoder>(where, tiles, missing, open, codes ? &(*codes)[coders.size()] : nullptr));
     }
-    return encode(tiling, quality, threads, [&](int i, const FlowPointer&) -> StageEncoder::Chooser {
-        return [given = &codes[i]](Band& band) {
-            std::copy_n(given->row(band.area.top), band.code.data.size(), band.code.data.begin());
-        };
-    });
+    return coders;
+}
+
+Codes Network::decode_codes(const Streams& streams, const Frame& frame, int threads) const {
+    const Tiling tiling = this->tiling(frame);
+    Codes codes;
+    for (const Stage& s : model_.stages) {
+        const Rectangle whole = tiling.whole(s.shape.level);
+        codes.emplace_back(whole.height(), whole.width(), s.shape.codes());
+    }
+    Open<RansDecoder> open;
+    const Rectangle whole = tiling.whole(model_.stages.back().shape.level);
+    code_all(tiling, frame.quality, threads,
+             decoders(tiling, static_cast<int>(model_.stages.size()), whole, threads, streams, open, &codes));
+    return codes;
 }
 
 template <class Pixel>
-void Network::decode(const Streams& streams, int64_t height, int64_t width, int quality, int tile_log2, int threads,
-                     int scale, Rectangle area, Pixel* pixels, Codes* codes) const {
-    const Tiling tiling(Frame(height, width, quality, tile_log2), model_.shape.multiple());
-    if (static_cast<int>(streams.size()) != model_.shape.streams())
-        throw CorruptStream("the number of coded streams is wrong");
-    for (const auto& s : streams)
-        if (static_cast<int64_t>(s.size()) != tiling.count()) throw CorruptStream("the number of coded tiles is wrong");
-    const Head& head = this->head(scale);
-    if (codes) codes->reserve(head.stages);  // so that their addresses stay
+void Network::decode(const Streams& streams, const Frame& frame, const View& view, int threads, Pixel* pixels) const {
+    const Tiling tiling = this->tiling(frame);
+    const Head& head = this->head(view.scale);
+    const Rectangle area = view.area, wanted = positions(head, area);
     Open<RansDecoder> open;
-    std::vector<bool> missing;
-    Reader f(synthesis(tiling, head.stages, positions(head, area), quality, threads, true,
-                       [&](int i, const Place& place, const FlowPointer& before) {
-                           const StageShape& s = place.stage.shape;
-                           missing = missing_tiles(tiling, streams[s.stream], missing);
-                           if (codes) codes->emplace_back(before->height, before->width, s.latents / kGroup * s.digits);
-                           return std::make_unique<StageDecoder>(place, streams[s.stream], missing, open,
-                                                                 codes ? &(*codes)[i] : nullptr);
-                       }));
+    RowCursor f(synthesis(tiling, wanted, frame.quality, threads, Last::kFeatures,
+                          decoders(tiling, head.stages, wanted, threads, streams, open, nullptr)));
     const Conv& conv = std::is_same_v<Pixel, uint16_t> ? head.deep : head.conv;
-    const int64_t side = head.side, left = f.flow().area.left, columns = f.flow().area.width();
+    const int64_t side = head.side, left = wanted.left, columns = wanted.width();
     for_each_strip(f, [&](int64_t top, int64_t bottom) {
         parallel_for(bottom - top, threads, 1, [&](int64_t begin, int64_t end, int) {
             std::vector<int16_t> row(columns * f.channels());
@@ -325,7 +252,7 @@ void Network::decode(const Streams& streams, int64_t height, int64_t width, int 
     });
 }
 
-template void Network::decode(const Streams&, int64_t, int64_t, int, int, int, int, Rectangle, uint8_t*, Codes*) const;
-template void Network::decode(const Streams&, int64_t, int64_t, int, int, int, int, Rectangle, uint16_t*, Codes*) const;
+template void Network::decode(const Streams&, const Frame&, const View&, int, uint8_t*) const;
+template void Network::decode(const Streams&, const Frame&, const View&, int, uint16_t*) const;
 
 }  // namespace aec

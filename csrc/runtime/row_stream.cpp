@@ -4,7 +4,7 @@
 
 namespace aec {
 
-void Flow::need(int64_t end) {
+void RowStream::need(int64_t end) {
     for (end = std::min(end, area.bottom); made_ < end;) {
         const int64_t next = std::min(made_ + kStrip, area.bottom);
         for (int64_t y = made_; y < next; ++y) {
@@ -17,7 +17,7 @@ void Flow::need(int64_t end) {
     }
 }
 
-void Flow::drop_read() {
+void RowStream::drop_read() {
     const int64_t end = std::min(made_, *std::min_element(read_.begin(), read_.end()));
     for (; first_ < end; ++first_) {
         spare_.push_back(std::move(rows_.front()));
@@ -25,19 +25,24 @@ void Flow::drop_read() {
     }
 }
 
-Window::Window(const Reader& in, int64_t left, int64_t right)
-    : in_(in), left_(left), from_(std::max(left - 1, int64_t{0})), to_(std::min(right + 1, in.flow().width)) {
+void run(RowStreamPointer stream) {
+    RowCursor rows(std::move(stream));
+    for_each_strip(rows, [](int64_t, int64_t) {});
+}
+
+LineWindow::LineWindow(const RowCursor& in, int64_t left, int64_t right)
+    : in_(in), left_(left), from_(std::max(left - 1, int64_t{0})), to_(std::min(right + 1, in.stream().width)) {
     for (auto& row : rows_) row.assign((right - left + 2) * in.channels(), 0);
 }
 
-void Window::read(int64_t y, std::vector<int16_t>& row) const {
+void LineWindow::read(int64_t y, std::vector<int16_t>& row) const {
     int16_t* inside = row.data() + (from_ - left_ + 1) * in_.channels();
     const int64_t count = (to_ - from_) * in_.channels();
-    if (y < 0 || y >= in_.flow().height) std::fill(inside, inside + count, int16_t{0});
+    if (y < 0 || y >= in_.stream().height) std::fill(inside, inside + count, int16_t{0});
     else kernels().clamp(in_.row(y, from_), inside, count);
 }
 
-void Window::move_to(int64_t y) {
+void LineWindow::move_to(int64_t y) {
     if (y != at_ + 1) {
         read(y - 1, rows_[1]);
         read(y, rows_[2]);
@@ -48,7 +53,7 @@ void Window::move_to(int64_t y) {
     at_ = y;
 }
 
-void conv_3x3(const Conv& conv, const Window& window, int64_t width, int32_t* out) {
+void conv_3x3(const Conv& conv, const LineWindow& window, int64_t width, int32_t* out) {
     const int16_t* taps[9];
     for (int i = 0; i < 9; ++i) taps[i] = window.row(i / 3) + i % 3 * conv.in;
     kernels().conv_row(
@@ -59,18 +64,18 @@ namespace {
 
 Rectangle whole(int64_t height, int64_t width) { return {0, 0, height, width}; }
 
-class Zeros : public Flow {
-    using Flow::Flow;
+class Zeros : public RowStream {
+    using RowStream::RowStream;
     void make(int64_t begin, int64_t end) override {
         for (int64_t y = begin; y < end; ++y) std::fill_n(row(y), area.width() * channels, int16_t{0});
     }
 };
 
-class Stem : public Flow {
+class Stem : public RowStream {
 public:
     Stem(const Conv& conv, const uint8_t* pixels, int64_t picture_height, int64_t picture_width, int64_t rows,
          int64_t columns, int threads)
-        : Flow(rows, columns, whole(rows, columns), conv.out, threads),
+        : RowStream(rows, columns, whole(rows, columns), conv.out, threads),
           conv_(conv),
           pixels_(pixels),
           picture_height_(picture_height),
@@ -104,10 +109,10 @@ private:
     const int64_t picture_height_, picture_width_;
 };
 
-class Residual : public Flow {
+class Residual : public RowStream {
 public:
-    Residual(const Block& block, FlowPointer in, Rectangle area, int quality, int threads)
-        : Flow(in->height, in->width, area, in->channels, threads),
+    Residual(const Block& block, RowStreamPointer in, Rectangle area, int quality, int threads)
+        : RowStream(in->height, in->width, area, in->channels, threads),
           block_(block),
           in_(std::move(in)),
           quality_(quality) {}
@@ -118,7 +123,7 @@ private:
         const int64_t columns = area.width(), hidden = block_.spatial.out;
         const int16_t* scale = block_.film.data() + static_cast<int64_t>(quality_ - 1) * 2 * hidden;
         parallel_for(end - begin, threads, kRowsAtOnce, [&](int64_t first, int64_t last, int) {
-            Window window(in_, area.left, area.right);
+            LineWindow window(in_, area.left, area.right);
             std::vector<int16_t> inner(columns * hidden);
             std::vector<int32_t> sums(columns * std::max(hidden, channels));
             for (int64_t y = begin + first; y < begin + last; ++y) {
@@ -133,14 +138,14 @@ private:
     }
 
     const Block& block_;
-    Reader in_;
+    RowCursor in_;
     const int quality_;
 };
 
-class Downsampled : public Flow {
+class Downsampled : public RowStream {
 public:
-    Downsampled(const Conv& conv, FlowPointer in, int threads)
-        : Flow(in->height / 2, in->width / 2, whole(in->height / 2, in->width / 2), conv.out, threads),
+    Downsampled(const Conv& conv, RowStreamPointer in, int threads)
+        : RowStream(in->height / 2, in->width / 2, whole(in->height / 2, in->width / 2), conv.out, threads),
           conv_(conv),
           in_(std::move(in)) {}
 
@@ -164,14 +169,14 @@ private:
     }
 
     const Conv& conv_;
-    Reader in_;
+    RowCursor in_;
 };
 
-class Upsampled : public Flow {
+class Upsampled : public RowStream {
 public:
     // The area's sides are even.
-    Upsampled(const Conv& conv, FlowPointer in, Rectangle area, int threads)
-        : Flow(2 * in->height, 2 * in->width, area, conv.out / 4, threads), conv_(conv), in_(std::move(in)) {}
+    Upsampled(const Conv& conv, RowStreamPointer in, Rectangle area, int threads)
+        : RowStream(2 * in->height, 2 * in->width, area, conv.out / 4, threads), conv_(conv), in_(std::move(in)) {}
 
 private:
     void make(int64_t begin, int64_t end) override {
@@ -193,25 +198,25 @@ private:
     }
 
     const Conv& conv_;
-    Reader in_;
+    RowCursor in_;
 };
 
 }  // namespace
 
-FlowPointer zeros(int64_t height, int64_t width, Rectangle area, int64_t channels, int threads) {
+RowStreamPointer zeros(int64_t height, int64_t width, Rectangle area, int64_t channels, int threads) {
     return std::make_shared<Zeros>(height, width, area, channels, threads);
 }
-FlowPointer stem(const Conv& conv, const uint8_t* pixels, int64_t height, int64_t width, int64_t rows, int64_t columns,
-                 int threads) {
+RowStreamPointer stem(const Conv& conv, const uint8_t* pixels, int64_t height, int64_t width, int64_t rows,
+                      int64_t columns, int threads) {
     return std::make_shared<Stem>(conv, pixels, height, width, rows, columns, threads);
 }
-FlowPointer residual_block(const Block& block, FlowPointer in, Rectangle area, int quality, int threads) {
+RowStreamPointer residual_block(const Block& block, RowStreamPointer in, Rectangle area, int quality, int threads) {
     return std::make_shared<Residual>(block, std::move(in), area, quality, threads);
 }
-FlowPointer downsample(const Conv& conv, FlowPointer in, int threads) {
+RowStreamPointer downsample(const Conv& conv, RowStreamPointer in, int threads) {
     return std::make_shared<Downsampled>(conv, std::move(in), threads);
 }
-FlowPointer upsample(const Conv& conv, FlowPointer in, Rectangle area, int threads) {
+RowStreamPointer upsample(const Conv& conv, RowStreamPointer in, Rectangle area, int threads) {
     return std::make_shared<Upsampled>(conv, std::move(in), area, threads);
 }
 

@@ -14,16 +14,16 @@ int16_t clamp_input(int64_t x) {
 int16_t saturate16(int64_t x) { return static_cast<int16_t>(std::min<int64_t>(32767, std::max<int64_t>(-32768, x))); }
 
 // The prior: μ and σ of an area's latents, from the features before the stage and their local energy.
-Band predict(const StagePlan& plan, const Reader& in, Rectangle area) {
+Band predict(const StagePlan& plan, const RowCursor& in, Rectangle area) {
     const Stage& stage = plan.stage;
     const int64_t width = area.width(), height = area.height(), channels = in.channels(), d = stage.shape.latents,
                   hidden = stage.prior_in.out;
-    const int16_t* log_gain = stage.log_gain.data() + (plan.quality - 1) * d;
+    const int16_t* log_gain = stage.log_gain.data() + (plan.settings.quality - 1) * d;
     Band band{area, Features(height, width, d), Map<uint8_t>(height, width, d),
               Map<uint8_t>(height, width, d / kGroup * stage.shape.digits), Map<int32_t>(height, width, d)};
-    parallel_for(height, plan.threads, kRowsAtOnce, [&](int64_t begin, int64_t end, int) {
+    parallel_for(height, plan.settings.threads, kRowsAtOnce, [&](int64_t begin, int64_t end, int) {
         const int64_t stride = (width + 2) * channels;
-        Window window(in, area.left, area.right);
+        LineWindow window(in, area.left, area.right);
         std::vector<int16_t> inputs(3 * width * channels), inner(width * hidden);
         std::vector<int32_t> column(stride), sums(width * std::max(hidden, 2 * d));
         for (int64_t y = begin; y < end; ++y) {
@@ -60,10 +60,10 @@ Band predict(const StagePlan& plan, const Reader& in, Rectangle area) {
     return band;
 }
 
-class CodedStage : public Flow {
+class CodedStage : public RowStream {
 public:
-    CodedStage(const StagePlan& plan, FlowPointer in, Rectangle area, std::unique_ptr<StageCoder> coder)
-        : Flow(in->height, in->width, area, in->channels, plan.threads),
+    CodedStage(const StagePlan& plan, RowStreamPointer in, Rectangle area, std::unique_ptr<StageCoder> coder)
+        : RowStream(in->height, in->width, area, in->channels, plan.settings.threads),
           plan_(plan),
           in_(std::move(in)),
           coder_(std::move(coder)) {}
@@ -85,8 +85,8 @@ private:
     void inject(const Band& band) {
         const Stage& stage = plan_.stage;
         const int64_t columns = area.width(), d = stage.shape.latents;
-        const int32_t* step = stage.step.data() + (plan_.quality - 1) * d;
-        const int shift = kCodewordBits + kStepBits - plan_.feature_bits;
+        const int32_t* step = stage.step.data() + (plan_.settings.quality - 1) * d;
+        const int shift = kCodewordBits + kStepBits - plan_.settings.feature_bits;
         parallel_for(band.area.height(), threads, 1, [&](int64_t begin, int64_t end, int) {
             std::vector<int16_t> values(columns * d);
             std::vector<int32_t> sums(columns * channels);
@@ -108,21 +108,21 @@ private:
     }
 
     const StagePlan plan_;
-    Reader in_;
+    RowCursor in_;
     std::unique_ptr<StageCoder> coder_;
 };
 
 // What the picture's features have more than the decoded ones, as a convolution's input; [width][channels].
-void difference(const Reader& decoded, const Reader& picture, int64_t y, std::vector<int16_t>& out) {
+void difference(const RowCursor& decoded, const RowCursor& picture, int64_t y, std::vector<int16_t>& out) {
     const int16_t *f = decoded.row(y, 0), *e = picture.row(y, 0);
     for (size_t i = 0; i < out.size(); ++i) out[i] = clamp_input(e[i] - f[i]);
 }
 
 // The posterior's hidden features.
-class Posterior : public Flow {
+class Posterior : public RowStream {
 public:
-    Posterior(const Stage& stage, FlowPointer decoded, FlowPointer picture, int threads)
-        : Flow(decoded->height, decoded->width, decoded->area, stage.posterior_in.out, threads),
+    Posterior(const Stage& stage, RowStreamPointer decoded, RowStreamPointer picture, int threads)
+        : RowStream(decoded->height, decoded->width, decoded->area, stage.posterior_in.out, threads),
           stage_(stage),
           decoded_(std::move(decoded)),
           picture_(std::move(picture)) {}
@@ -151,16 +151,18 @@ private:
     }
 
     const Stage& stage_;
-    Reader decoded_, picture_;
+    RowCursor decoded_, picture_;
 };
 
 }  // namespace
 
-FlowPointer code_stage(const StagePlan& plan, FlowPointer in, Rectangle area, std::unique_ptr<StageCoder> coder) {
+RowStreamPointer code_stage(const StagePlan& plan, RowStreamPointer in, Rectangle area,
+                            std::unique_ptr<StageCoder> coder) {
+    coder->attach(in);
     return std::make_shared<CodedStage>(plan, std::move(in), area, std::move(coder));
 }
 
-Latents::Latents(const Stage& stage, FlowPointer decoded, FlowPointer picture, int threads)
+Latents::Latents(const Stage& stage, RowStreamPointer decoded, RowStreamPointer picture, int threads)
     : stage_(stage),
       decoded_(decoded),
       picture_(picture),
@@ -168,11 +170,11 @@ Latents::Latents(const Stage& stage, FlowPointer decoded, FlowPointer picture, i
       threads_(threads) {}
 
 Map<int32_t> Latents::rows(int64_t begin, int64_t end) {
-    const int64_t width = decoded_.flow().width, d = stage_.shape.latents;
+    const int64_t width = decoded_.stream().width, d = stage_.shape.latents;
     inner_.need(end + 1);
     Map<int32_t> z(end - begin, width, d);
     parallel_for(end - begin, threads_, kRowsAtOnce, [&](int64_t first, int64_t last, int) {
-        Window window(inner_, 0, width);
+        LineWindow window(inner_, 0, width);
         std::vector<int16_t> more(width * decoded_.channels());
         std::vector<int32_t> sums(width * d);
         for (int64_t y = begin + first; y < begin + last; ++y) {

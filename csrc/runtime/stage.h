@@ -11,29 +11,35 @@ namespace aec {
 class StageCoder {
 public:
     virtual ~StageCoder() = default;
+    virtual void attach(const RowStreamPointer&) {}  // the features before the stage; before the first band
     virtual void code(Band& band) = 0;
+};
+
+struct StageSettings {
+    int quality, feature_bits, threads;
 };
 
 struct StagePlan {
     const Stage& stage;
     const Tiling& tiling;
-    int quality, feature_bits, threads;
+    StageSettings settings;
     bool waits;    // for the stage before it, which has the same stream, to code a row of tiles whole
-    bool injects;  // an encoder has no use for the features after the last codes
+    bool injects;  // nobody has a use for the features after the last codes if there is no picture to make
 };
 
 // The features after the stage, of an area of whole tiles; `in` is those before it.
-FlowPointer code_stage(const StagePlan& plan, FlowPointer in, Rectangle area, std::unique_ptr<StageCoder> coder);
+RowStreamPointer code_stage(const StagePlan& plan, RowStreamPointer in, Rectangle area,
+                            std::unique_ptr<StageCoder> coder);
 
 // What the picture's features say that the latents are; of whole maps.
 class Latents {
 public:
-    Latents(const Stage& stage, FlowPointer decoded, FlowPointer picture, int threads);
+    Latents(const Stage& stage, RowStreamPointer decoded, RowStreamPointer picture, int threads);
     Map<int32_t> rows(int64_t begin, int64_t end);  // in features, [end - begin][width][latents]; from the top down
 
 private:
     const Stage& stage_;
-    Reader decoded_, picture_, inner_;
+    RowCursor decoded_, picture_, inner_;
     const int threads_;
 };
 

@@ -105,8 +105,9 @@ int main(int argc, char** argv) {
             for (auto& t : tiles) t = in.text();
         }
         std::vector<uint8_t> pixels(static_cast<size_t>(height) * width * 3);
-        network.decode(streams, height, width, quality, tile_log2, argc > 3 ? std::atoi(argv[3]) : 1, 1,
-                       {0, 0, height, width}, pixels.data(), nullptr);
+        const aec::Frame frame(height, width, quality, tile_log2);
+        network.decode(streams, frame, network.view(frame, 1, std::nullopt), argc > 3 ? std::atoi(argv[3]) : 1,
+                       pixels.data());
         std::fwrite(pixels.data(), 1, pixels.size(), stdout);
     }
 }

@@ -30,7 +30,7 @@ SOURCES = [
     "kernels/dispatch",
     "kernels/scalar",
     "entropy/latent_coder",
-    *(f"runtime/{s}" for s in ("layers", "row_stream", "stage", "network")),
+    *(f"runtime/{s}" for s in ("layers", "row_stream", "stage", "stage_coders", "network")),
 ]
 FLAGS = ["-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi", "-pthread", "-static", f"-I{ROOT / 'csrc'}"]
 AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"]

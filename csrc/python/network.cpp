@@ -1,0 +1,178 @@
+// The codec's network, for Python.
+#include "runtime/network.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <tuple>
+
+#include "python/arrays.h"
+
+namespace aec::python {
+namespace {
+
+template <class T>
+const T* tensor(const py::dict& tensors, const std::string& name, int64_t size) {
+    if (!tensors.contains(name)) throw std::invalid_argument("the model has no tensor " + name);
+    const py::object value = tensors[name.c_str()];
+    if (!py::isinstance<Array<T>>(value))
+        throw std::invalid_argument("the model's tensor " + name + " has the wrong type");
+    const auto a = py::reinterpret_borrow<Array<T>>(value);
+    if (a.size() != size) throw std::invalid_argument("the model's tensor " + name + " has the wrong size");
+    return a.data();
+}
+
+std::unique_ptr<Network> make_network(const py::dict& shape, const py::dict& tensors) {
+    NetworkShape s;
+    s.channels = shape["channels"].cast<std::vector<int>>();
+    s.hidden = shape["hidden"].cast<std::vector<int>>();
+    s.analysis = shape["analysis"].cast<std::vector<int>>();
+    for (const auto& item : shape["stages"]) {
+        const auto stage = item.cast<py::dict>();
+        auto field = [&](const char* name) { return stage[name].cast<int>(); };
+        s.stages.push_back({field("level"), field("latents"), field("digits"), field("refine"), field("stream")});
+    }
+    if (shape.contains("previews"))
+        for (const auto& item : shape["previews"]) {
+            const auto preview = item.cast<py::dict>();
+            s.previews.emplace_back(preview["scale"].cast<int>(), preview["stages"].cast<int>());
+        }
+    s.feature_bits = shape["feature_bits"].cast<int>();
+    s.codewords = shape["codewords"].cast<int>();
+    const Tensors t{[&](const std::string& name, int64_t size) { return tensor<int16_t>(tensors, name, size); },
+                    [&](const std::string& name, int64_t size) { return tensor<int32_t>(tensors, name, size); },
+                    [&](const std::string& name, int64_t size) { return tensor<float>(tensors, name, size); }};
+    return std::make_unique<Network>(Model(s, t));
+}
+
+py::tuple to_python(const Encoded& e) {
+    py::list streams;
+    for (const auto& tiles : e.streams) {
+        py::list row;
+        for (const std::string& s : tiles) row.append(py::bytes(s));
+        streams.append(row);
+    }
+    return py::make_tuple(streams, e.bits);
+}
+
+// Copies an array whose last axes make up a map's channels.
+template <class T>
+Map<T> to_map(const Array<T>& a, py::ssize_t axes, const char* what) {
+    if (a.ndim() != axes) throw py::value_error(std::string(what) + ", not of " + std::to_string(a.ndim()) + " axes");
+    const int64_t positions = a.shape(0) * a.shape(1);
+    Map<T> map(a.shape(0), a.shape(1), positions ? a.size() / positions : 0);
+    std::copy(a.data(), a.data() + a.size(), map.data.begin());
+    return map;
+}
+
+py::tuple encode(const Network& network, const Array<uint8_t>& pixels, const Frame& frame,
+                 const std::vector<float>& betas, int paths, int threads,
+                 const std::vector<Array<int16_t>>& corrections) {
+    if (paths < 1 || paths > kMaxPaths)
+        throw py::value_error("paths must be 1 to " + std::to_string(kMaxPaths) + ", not " + std::to_string(paths));
+    expect(pixels, {frame.height, frame.width, 3}, "pixels");
+    std::vector<Search> search;
+    for (const float beta : betas) search.push_back({beta, paths, false});
+    std::vector<Features> maps;
+    for (const auto& c : corrections) maps.push_back(to_map(c, 3, "corrections must be (h, w, latents)"));
+    Encoded e;
+    {
+        py::gil_scoped_release release;
+        e = network.encode(pixels.data(), frame, search, maps, threads);
+    }
+    return to_python(e);
+}
+
+py::tuple encode_codes(const Network& network, const std::vector<Array<uint8_t>>& codes, const Frame& frame,
+                       int threads) {
+    Codes maps;
+    for (const auto& c : codes) maps.push_back(to_map(c, 4, "codes must be (h, w, groups, digits)"));
+    Encoded e;
+    {
+        py::gil_scoped_release release;
+        e = network.encode(maps, frame, threads);
+    }
+    return to_python(e);
+}
+
+using Region = std::optional<std::array<int64_t, 4>>;  // top, left, bottom, right
+
+View to_view(const Network& network, const Frame& frame, int scale, const Region& region) {
+    std::optional<Rectangle> area;
+    if (region) area = Rectangle{(*region)[0], (*region)[1], (*region)[2], (*region)[3]};
+    return network.view(frame, scale, area);
+}
+
+template <class Pixel>
+Array<Pixel> decode(const Network& network, const Streams& streams, const Frame& frame, int scale, const Region& region,
+                    int threads) {
+    const View view = to_view(network, frame, scale, region);
+    Array<Pixel> pixels({view.area.height(), view.area.width(), int64_t{3}});
+    Pixel* p = pixels.mutable_data();
+    {
+        py::gil_scoped_release release;
+        network.decode(streams, frame, view, threads, p);
+    }
+    return pixels;
+}
+
+std::vector<Array<uint8_t>> decode_codes(const Network& network, const Streams& streams, const Frame& frame,
+                                         int threads) {
+    Codes codes;
+    {
+        py::gil_scoped_release release;
+        codes = network.decode_codes(streams, frame, threads);
+    }
+    std::vector<Array<uint8_t>> out;
+    for (size_t i = 0; i < codes.size(); ++i) {
+        const StageShape& shape = network.shape().stages[i];
+        out.emplace_back(Shape{codes[i].height, codes[i].width, shape.groups(), shape.digits});
+        std::copy(codes[i].data.begin(), codes[i].data.end(), out.back().mutable_data());
+    }
+    return out;
+}
+
+std::vector<std::tuple<int64_t, int64_t, int64_t, int64_t>> tiles(const Network& network, const Frame& frame, int scale,
+                                                                  const Region& region) {
+    std::vector<std::tuple<int64_t, int64_t, int64_t, int64_t>> out;
+    for (const Rectangle& r : network.tiles(frame, to_view(network, frame, scale, region)))
+        out.emplace_back(r.top, r.left, r.bottom, r.right);
+    return out;
+}
+
+std::string repr(const Frame& f) {
+    return "Frame(height=" + std::to_string(f.height) + ", width=" + std::to_string(f.width) +
+           ", quality=" + std::to_string(f.quality) + ", tile_log2=" + std::to_string(f.tile_log2) + ")";
+}
+
+}  // namespace
+
+void add_network(py::module_& m) {
+    using namespace py::literals;
+    const py::metaclass plain(reinterpret_cast<PyObject*>(&PyType_Type));
+
+    py::class_<Frame>(m, "Frame", plain, "The picture of a file, as far as coding it depends on it.")
+        .def(py::init<int64_t, int64_t, int, int>(), "height"_a, "width"_a, "quality"_a, "tile_log2"_a)
+        .def_readonly("height", &Frame::height)
+        .def_readonly("width", &Frame::width)
+        .def_readonly("quality", &Frame::quality)
+        .def_readonly("tile_log2", &Frame::tile_log2)
+        .def("__repr__", &repr);
+
+    py::class_<Network>(m, "Network", plain, "The fixed-point network of a model file.")
+        .def(py::init(&make_network), "shape"_a, "tensors"_a)
+        .def("encode", &encode, exact("pixels"), "frame"_a, "betas"_a, "paths"_a = kMaxPaths, "threads"_a = 0,
+             "corrections"_a = std::vector<Array<int16_t>>(), "Streams [stream][tile], and the bits of every stage.")
+        .def("encode_codes", &encode_codes, exact("codes"), "frame"_a, "threads"_a = 0,
+             "The same from codes that are chosen already.")
+        .def("decode", &decode<uint8_t>, "streams"_a, "frame"_a, "scale"_a = 1, "region"_a = py::none(),
+             "threads"_a = 0, "Pixels (h, w, 3), the same bits on every machine.")
+        .def("decode_deep", &decode<uint16_t>, "streams"_a, "frame"_a, "scale"_a = 1, "region"_a = py::none(),
+             "threads"_a = 0, "The same with 16 bits a colour.")
+        .def("decode_codes", &decode_codes, "streams"_a, "frame"_a, "threads"_a = 0,
+             "The codes of every stage, (h, w, groups, digits) each.")
+        .def("tiles", &tiles, "frame"_a, "scale"_a = 1, "region"_a = py::none(),
+             "The tiles of every stream that decode needs, as (top, left, bottom, right) in tiles.");
+}
+
+}  // namespace aec::python

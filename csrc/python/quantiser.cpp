@@ -1,0 +1,97 @@
+// The quantiser over batches, for training in Python.
+#include "training/quantiser.h"
+
+#include <algorithm>
+
+#include "python/arrays.h"
+
+namespace aec::python {
+namespace {
+
+struct QuantiserArguments {
+    StageQuantiser q{};
+    int64_t count = 0;
+
+    QuantiserArguments(const Array<float>& residual, const Array<float>& sigma, const Array<float>& fine,
+                       const Array<float>& coarse, const Array<float>& log_weight, const Array<float>& variance,
+                       int digits, float beta) {
+        if (residual.ndim() != 3 || fine.ndim() != 3)
+            throw py::value_error("residual must be (N, groups, 4), fine (groups, 4, K)");
+        const py::ssize_t groups = residual.shape(1), k = fine.shape(2);
+        count = residual.shape(0);
+        if (k % 8 || k < 8 || k > kMaxCodewords || digits < 1 || digits > kMaxDigits)
+            throw py::value_error("there cannot be " + std::to_string(k) + " codewords and " + std::to_string(digits) +
+                                  " digits");
+        expect(residual, {count, groups, kGroup}, "residual");
+        expect(sigma, {count, groups, kGroup}, "sigma");
+        expect(fine, {groups, kGroup, k}, "fine");
+        expect(coarse, {kGroup, k}, "coarse");
+        expect(log_weight, {groups, 2, k}, "log_weight");
+        expect(variance, {2}, "variance");
+        q = {static_cast<int>(groups), static_cast<int>(k), digits, fine.data(), coarse.data(),
+             log_weight.data(),        variance.data(),     beta};
+    }
+};
+
+py::tuple quantise(const Array<float>& residual, const Array<float>& sigma, const Array<float>& fine,
+                   const Array<float>& coarse, const Array<float>& log_weight, const Array<float>& variance, int digits,
+                   float beta, int threads) {
+    const QuantiserArguments a(residual, sigma, fine, coarse, log_weight, variance, digits, beta);
+    Array<uint8_t> code({a.count, static_cast<int64_t>(a.q.groups), static_cast<int64_t>(digits)});
+    Array<float> value({a.count, static_cast<int64_t>(a.q.groups), static_cast<int64_t>(kGroup)}),
+        bits({a.count, static_cast<int64_t>(a.q.groups)});
+    {
+        uint8_t* c = code.mutable_data();
+        float *v = value.mutable_data(), *b = bits.mutable_data();
+        py::gil_scoped_release release;
+        aec::quantise(a.q, residual.data(), sigma.data(), a.count, threads, c, v, b);
+    }
+    return py::make_tuple(code, value, bits);
+}
+
+py::tuple quantise_gradient(const Array<float>& residual, const Array<float>& sigma, const Array<float>& fine,
+                            const Array<float>& coarse, const Array<float>& log_weight, const Array<float>& variance,
+                            int digits, float beta, const Array<uint8_t>& code, const Array<float>& grad_value,
+                            const Array<float>& grad_bits, int threads) {
+    const QuantiserArguments a(residual, sigma, fine, coarse, log_weight, variance, digits, beta);
+    const int64_t groups = a.q.groups, k = a.q.codewords, dimensions = kGroup;
+    expect(code, {a.count, groups, digits}, "code");
+    expect(grad_value, {a.count, groups, dimensions}, "grad_value");
+    expect(grad_bits, {a.count, groups}, "grad_bits");
+    for (int64_t i = 0; i < code.size(); ++i)
+        if (code.data()[i] >= k) throw py::value_error("a code has no codeword");
+    const std::vector<std::vector<int64_t>> shapes = {{a.count, groups, dimensions},
+                                                      {a.count, groups, dimensions},
+                                                      {a.count, groups, dimensions},
+                                                      {groups, dimensions, k},
+                                                      {groups, 2, k},
+                                                      {2}};
+    std::vector<Array<float>> out;
+    std::vector<float*> p;
+    for (const auto& s : shapes) {
+        out.emplace_back(s);
+        p.push_back(out.back().mutable_data());
+        std::fill(p.back(), p.back() + out.back().size(), 0.0f);
+    }
+    {
+        py::gil_scoped_release release;
+        aec::quantise_gradient(a.q, residual.data(), sigma.data(), code.data(), a.count, grad_value.data(),
+                               grad_bits.data(), threads, p[0], p[1], p[2], p[3], p[4], p[5]);
+    }
+    return py::make_tuple(out[0], out[1], out[2], out[3], out[4], out[5]);
+}
+
+}  // namespace
+
+void add_quantiser(py::module_& m) {
+    using namespace py::literals;
+    m.def(
+        "quantise", &quantise, exact("residual"), exact("sigma"), exact("fine"), exact("coarse"), exact("log_weight"),
+        exact("variance"), "digits"_a, "beta"_a, "threads"_a = 0,
+        "Rate-distortion optimal codes of residuals (N, G, 4) under their sigma, the coded residuals, and their bits.");
+    m.def("quantise_gradient", &quantise_gradient, exact("residual"), exact("sigma"), exact("fine"), exact("coarse"),
+          exact("log_weight"), exact("variance"), "digits"_a, "beta"_a, exact("code"), exact("grad_value"),
+          exact("grad_bits"), "threads"_a = 0, "Gradients through the codes of quantise.");
+}
+
+}  // namespace aec::python
