@@ -10,7 +10,7 @@ from aecodec import _core, container, encoder
 from aecodec.decoder import decode
 from aecodec.model import shipped
 from aecodec.picture import Picture
-from conftest import PHOTO, parse, psnr
+from conftest import PHOTO, parse, psnr, with_simd
 
 
 def test_a_photograph_survives(photo):
@@ -77,11 +77,10 @@ def test_result_depends_on_nothing_but_the_bytes(photo):
     data = aecodec.compress(photo, 60)
     expected = aecodec.decompress(data)
     for name in _core.available_simd():
-        _core.set_simd(name)
-        for threads in (1, 2, 5):
-            np.testing.assert_array_equal(aecodec.decompress(data, threads=threads), expected)
-            assert aecodec.compress(photo, 60, threads=threads) == data
-    _core.set_simd(_core.available_simd()[0])
+        with with_simd(name):
+            for threads in (1, 2, 5):
+                np.testing.assert_array_equal(aecodec.decompress(data, threads=threads), expected)
+                assert aecodec.compress(photo, 60, threads=threads) == data
 
 
 def test_tiles_leave_no_trace(photo):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aecodec import _core
+from conftest import with_simd
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,9 +30,8 @@ def test_agrees_with_brute_force(n, d, k, weighted, seed):
     cost = costs(z, codebook, bias, weight)
     results = []
     for name in _core.available_simd():
-        _core.set_simd(name)
-        results.append(_core.nearest(z, codebook, bias, weight, threads=2))
-    _core.set_simd(_core.available_simd()[0])
+        with with_simd(name):
+            results.append(_core.nearest(z, codebook, bias, weight, threads=2))
     for found in results:
         np.testing.assert_array_equal(found, results[0])  # every instruction set, to the index
     chosen = cost[np.arange(n), results[0]]

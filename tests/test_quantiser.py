@@ -5,6 +5,7 @@ import torch
 from aecodec import _core
 from aecodec.network import codebook as cb
 from aecodec.network.lattice import UNIT_CELL, voronoi_code
+from conftest import with_simd
 
 
 @pytest.fixture
@@ -19,8 +20,8 @@ def book():
 
 
 def latents(n=200, groups=3):
-    torch.manual_seed(1)
     """-> residuals and their σ."""
+    torch.manual_seed(1)
     sigma = (torch.rand(n, groups, 4) * 3 - 1).exp()
     return torch.randn(n, groups, 4) * sigma * 1.3, sigma
 
@@ -64,9 +65,8 @@ def test_variants_agree_to_the_bit(book):
     arrays = [t.detach().contiguous().numpy() for t in (residual, sigma, *book.tables())]
     results = []
     for name in _core.available_simd():
-        _core.set_simd(name)
-        results.append(_core.quantise(*arrays, 3, cb.BETA, threads=2))
-    _core.set_simd(_core.available_simd()[0])
+        with with_simd(name):
+            results.append(_core.quantise(*arrays, 3, cb.BETA, threads=2))
     for result in results:
         for a, b in zip(result, results[0], strict=True):
             np.testing.assert_array_equal(a, b)

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aecodec import _core
+from conftest import with_simd
 
 
 def random_tables(rng, tables, k):
@@ -86,9 +87,8 @@ def test_frequencies_sum_and_agree(vectors, bits, seed):
     exponents = np.random.default_rng(seed).integers(0, 2**bits, 8 * vectors).astype(np.int32)
     results = []
     for name in _core.available_simd():
-        _core.set_simd(name)
-        results.append(_core.frequencies(exponents).astype(int))
-    _core.set_simd(_core.available_simd()[0])
+        with with_simd(name):
+            results.append(_core.frequencies(exponents).astype(int))
     for f in results:
         assert f.min() >= 1 and f.sum() == 65536
         np.testing.assert_array_equal(f, results[0])

@@ -13,6 +13,7 @@ from ..network.network import PIXEL_UNIT, Network, quality_features, set_steps, 
 from ..network.transforms import BLOCK, dct_basis, haar_bands, haar_down
 from ..options import QUALITY_MAX, QUALITY_MIN
 from . import lloyd
+from .draws import generator
 
 RIDGE = 1e-5
 MEAN_LOG_NORMAL = -0.635  # of |x|, x ~ N(0, 1)
@@ -47,7 +48,8 @@ def start(net: Network, codebook: Codebook, pictures: Tensor) -> None:
         return t[0].flatten(1).T
 
     found: list[tuple[Tensor, ...]] = []
-    qualities = QUALITY_MIN + torch.rand(len(pictures), device=pictures.device) * (QUALITY_MAX - QUALITY_MIN)
+    evenly = torch.rand(len(pictures), generator=generator(len(pictures))).to(pictures.device)
+    qualities = QUALITY_MIN + evenly * (QUALITY_MAX - QUALITY_MIN)
     for x, quality in zip(pictures.split(1), qualities.split(1), strict=True):
         q, decoded = quality_features(quality), []
         features = net.analyse(x, q)

@@ -12,6 +12,7 @@ from torch import Tensor
 from .. import _core
 from ..network.codebook import BETA, Codebook, StageCodebook
 from ..network.network import GROUP, Network
+from .draws import generator
 
 ITERATIONS = 12
 VECTORS = 16384  # of every group that are looked at
@@ -25,12 +26,12 @@ def fit(net: Network, codebook: Codebook, x: Tensor, quality: Tensor, stages: Co
 
     def capture(residual: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
         if stages is None or index in stages:
-            samples[index] = some(residual, sigma)
+            samples[index] = some(residual, sigma, generator(index))
         return codebook.quantise(residual, sigma, index)
 
-    def some(residual: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+    def some(residual: Tensor, sigma: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
         vectors, spread = (t.permute(0, 2, 3, 1).reshape(-1, t.shape[1] // GROUP, GROUP) for t in (residual, sigma))
-        keep = torch.randperm(len(vectors))[:VECTORS]
+        keep = torch.randperm(len(vectors), generator=random)[:VECTORS]
         return vectors[keep].contiguous().cpu(), spread[keep].contiguous().cpu()
 
     net(x, quality, capture)

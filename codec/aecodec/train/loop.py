@@ -9,6 +9,7 @@ import math
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from ..network.transforms import BLOCK
 from ..options import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from . import checkpoint, lloyd
 from .data import Crops, Member, load, split
+from .draws import NOISE, QUALITIES, generator
 from .grow import grow
 from .scalar import quantise_scalar, quantise_scalar_exact
 
@@ -83,6 +85,11 @@ def losses(x: Tensor, y: Tensor, bits: Tensor, quality: Tensor, structure: float
 
 def psnr(mse: Tensor) -> Tensor:
     return 10 * torch.log10(255**2 / mse.clamp_min(1e-3))
+
+
+def as_laid_out(t: Tensor, like: Tensor) -> Tensor:
+    """A moment with the strides of its parameter, which Adam's fused kernel takes for granted; a file keeps none."""
+    return torch.empty_like(like).copy_(t) if t.shape == like.shape else t
 
 
 def rate_share(name: str) -> float:
@@ -175,20 +182,22 @@ class Run:
         state, moments = self.adam.state_dict(), groups["adam"]
         for i, name in enumerate(self.names):
             if f"{name}/step" in moments:  # the codebooks have none in the scalar phase
-                state["state"][i] = {k: moments[f"{name}/{k}"] for k in MOMENTS}
+                like = self.model.get_parameter(name)
+                state["state"][i] = {k: as_laid_out(moments[f"{name}/{k}"], like) for k in MOMENTS}
         self.adam.load_state_dict(state)
         for k in COUNTERS:
             setattr(self, k, counters[k])
 
-    def qualities(self, count: int) -> Tensor:
-        """(count,) drawn evenly from the whole range, on the device."""
-        return (QUALITY_MIN + torch.rand(count) * (QUALITY_MAX - QUALITY_MIN)).to(self.settings.device)
+    def qualities(self, count: int, *seeds: int) -> Tensor:
+        """(count,) drawn evenly from the whole range, on the device; they depend on the run's seed and these alone."""
+        random = generator(self.settings.seed, *seeds, QUALITIES)
+        return (QUALITY_MIN + torch.rand(count, generator=random) * (QUALITY_MAX - QUALITY_MIN)).to(self.settings.device)
 
     def enter_codebook_phase(self) -> None:
         """Fits the codebooks to the network as it stands."""
         count = 16 * self.settings.batch
         crops = self.crops.sample(count, INITIAL, 1).to(self.settings.device)
-        lloyd.fit(self.net, self.codebook, crops, self.qualities(count))
+        lloyd.fit(self.net, self.codebook, crops, self.qualities(count, INITIAL, 1))
         self.average["codebook"].load_state_dict(self.codebook.state_dict())
         self.phase = "codebook"
 
@@ -218,7 +227,9 @@ class Run:
     def losses(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `losses`; the loss has the preview's share."""
         decoded: list[Tensor] = []
-        y, bits = self.net(x, quality, quantise_scalar if self.phase == "scalar" else self.codebook.quantise, decoded)
+        noise = generator(self.settings.seed, self.step, NOISE, device=x.device)
+        quantise = partial(quantise_scalar, generator=noise) if self.phase == "scalar" else self.codebook.quantise
+        y, bits = self.net(x, quality, quantise, decoded)
         loss, bpp, d = losses(x, y, bits, quality, self.settings.structure)
         return (
             loss + self.settings.preview * quality_to_lambda(quality) ** 0.5 * preview_error(x, self.net.reduced(decoded)),
@@ -229,7 +240,7 @@ class Run:
     def train_step(self) -> tuple[float, float, float]:
         """One step on one batch; -> loss, bits per pixel, distortion in dB as a PSNR."""
         s = self.settings
-        x, quality = next(self.crops).to(s.device), self.qualities(s.batch)
+        x, quality = next(self.crops).to(s.device), self.qualities(s.batch, self.step)
         loss, bpp, d = self.losses(x, quality)
         for group in self.adam.param_groups:
             group["lr"] = self.learning_rate() * (group["share"] if s.trained else 1)

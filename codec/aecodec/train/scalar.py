@@ -13,9 +13,13 @@ def gaussian_bits(v: Tensor, sigma: Tensor) -> Tensor:
     return -torch.log2(mass.clamp_min(1e-9))
 
 
-def quantise_scalar(residual: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
-    """Rounds with a straight-through gradient; bits under uniform noise (Ballé et al., ICLR 2017). See `Quantise`."""
-    bits = gaussian_bits(residual + torch.rand_like(residual) - 0.5, sigma)
+def quantise_scalar(residual: Tensor, sigma: Tensor, index: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Rounds with a straight-through gradient; bits under uniform noise (Ballé et al., ICLR 2017), which the generator gives.
+
+    With a generator it is a `Quantise`.
+    """
+    noise = torch.rand(residual.shape, generator=generator, dtype=residual.dtype, device=residual.device)
+    bits = gaussian_bits(residual + noise - 0.5, sigma)
     return residual + (torch.round(residual) - residual).detach(), bits.flatten(1).sum(1)
 
 
