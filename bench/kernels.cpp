@@ -96,24 +96,13 @@ void coder(double& frequencies, double& decode) {
     frequencies = 1e9 / kSymbols * seconds([&] {
                       for (int i = 0; i < kSymbols; ++i) aec::kernels().frequencies(exponents.data(), kCount, f);
                   });
-    aec::RansEncoder encoder(2);
-    for (int i = 0; i < kSymbols; ++i) {
-        const uint32_t slot = random() & 65535;
-        uint32_t start = 0;
-        int k = 0;
-        while (start + f[k] <= slot) start += f[k++];
-        encoder.put(start, f[k]);
-    }
+    aec::RansEncoder encoder(aec::kLanes);
+    std::discrete_distribution<int> symbol(f, f + kCount);
+    for (int i = 0; i < kSymbols; ++i) encoder.write(f, symbol(random));
     const std::string stream = encoder.finish();
     decode = 1e9 / kSymbols * seconds([&] {
-                 aec::RansDecoder decoder(reinterpret_cast<const uint8_t*>(stream.data()), stream.size(), 2);
-                 for (int i = 0; i < kSymbols; ++i) {
-                     const uint32_t slot = decoder.slot();
-                     uint32_t start = 0;
-                     int k = 0;
-                     while (start + f[k] <= slot) start += f[k++];
-                     decoder.take(start, f[k]);
-                 }
+                 aec::RansDecoder decoder(reinterpret_cast<const uint8_t*>(stream.data()), stream.size(), aec::kLanes);
+                 for (int i = 0; i < kSymbols; ++i) decoder.read(f);
                  decoder.finish();
              });
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
+#include <string>
 
 namespace aec {
 namespace {
@@ -13,7 +15,7 @@ PriorTables prior_tables(const Codebook& book, bool moved) {
 
 // How many codewords a group can take in a digit: see GroupQuantiser::fine_prefix.
 int possible(const Codebook& book, int sigma_max, int digit, bool moved) {
-    return moved ? book.count : book.prefix[std::max(0, sigma_max - 2 * kSigmaPerOctave * digit)];
+    return moved ? book.count : book.prefix[std::max(0, sigma_max - kDigitBits * kSigmaPerOctave * digit)];
 }
 
 // The frequencies of the first `count` codewords in a digit, where coarser digits have given `value` (with
@@ -22,8 +24,8 @@ void digit_frequencies(const Stage& stage, const Codebook& book, int digit, int 
                        const int32_t* value, bool moved, uint16_t* frequencies) {
     int32_t inverse[kGroup], offset[kGroup], exponents[kMaxCodewords];
     for (int i = 0; i < kGroup; ++i) {
-        inverse[i] = stage.inverse_variance[digit > 0][std::max(0, sigma[i] - 2 * kSigmaPerOctave * digit)];
-        offset[i] = std::min(kOffsetMax, std::max(-kOffsetMax, value[i] >> 2 * digit));
+        inverse[i] = stage.inverse_variance[digit > 0][std::max(0, sigma[i] - kDigitBits * kSigmaPerOctave * digit)];
+        offset[i] = std::min(kOffsetMax, std::max(-kOffsetMax, value[i] >> kDigitBits * digit));
     }
     kernels().exponents(prior_tables(book, moved), count, inverse, moved ? offset : nullptr, exponents);
     kernels().frequencies(exponents, count, frequencies);
@@ -31,7 +33,7 @@ void digit_frequencies(const Stage& stage, const Codebook& book, int digit, int 
 
 // Adds codeword k of a digit to a group's value.
 void add_codeword(const Codebook& book, int k, int digit, int32_t* value) {
-    for (int i = 0; i < kGroup; ++i) value[i] += book.words[i * book.count + k] * (1 << 2 * digit);
+    for (int i = 0; i < kGroup; ++i) value[i] += book.words[i * book.count + k] * (1 << kDigitBits * digit);
 }
 
 int largest(const uint8_t* sigma) { return std::max(std::max(sigma[0], sigma[1]), std::max(sigma[2], sigma[3])); }
@@ -57,6 +59,30 @@ void for_each_group(const Stage& stage, Rectangle part, Band& band, const Visit&
             }
 }
 
+// Walks the levels of a group's residual vector quantiser in coding order, which is the order of both writing and
+// reading: from the coarsest digit to the finest. code(frequencies, code) writes or reads the code where more than one
+// codeword is possible; where only codeword 0 is, nothing is coded. The codewords add up in the group's value. Throws
+// std::invalid_argument where a code that is to be written is impossible.
+template <class Code>
+void for_each_level(const Stage& stage, const Group& group, const Code& code) {
+    const int digits = stage.shape.digits, sigma_max = largest(group.sigma);
+    bool moved = false;  // whether a coarser digit is not 0
+    uint16_t frequencies[kMaxCodewords];
+    for (int digit = digits - 1; digit >= 0; --digit) {
+        const Codebook& book = stage.codebook(group.index, digit);
+        const int count = possible(book, sigma_max, digit, moved);
+        uint8_t& k = group.code[digits - 1 - digit];  // 0 until it is read
+        if (k >= count)
+            throw std::invalid_argument("code " + std::to_string(k) + " is impossible where it stands: there are " +
+                                        std::to_string(count) + " codewords");
+        if (count == 1) continue;
+        digit_frequencies(stage, book, digit, count, group.sigma, group.value, moved, frequencies);
+        code(frequencies, k);
+        add_codeword(book, k, digit, group.value);
+        moved |= k != 0;
+    }
+}
+
 }  // namespace
 
 void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, const Search& search,
@@ -71,7 +97,7 @@ void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int fe
         const int sigma_max = largest(group.sigma);
         bool coded = false;
         for (int digit = 0; digit < stage.shape.digits; ++digit)
-            coded |= possible(digit ? stage.coarse : book, sigma_max, digit, false) > 1;
+            coded |= possible(stage.codebook(group.index, digit), sigma_max, digit, false) > 1;
         if (!coded) return;  // codes are zero at the start
         float residual[kGroup], spread[kGroup];
         for (int i = 0; i < kGroup; ++i) {
@@ -96,49 +122,21 @@ void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int fe
 }
 
 double write_codes(const Stage& stage, Rectangle part, Band& band, RansEncoder& coder) {
-    const int digits = stage.shape.digits;
     double bits = 0;
-    uint16_t frequencies[kMaxCodewords];
     for_each_group(stage, part, band, [&](const Group& group) {
-        const int sigma_max = largest(group.sigma);
-        bool moved = false;
-        for (int digit = digits - 1; digit >= 0; --digit) {
-            const Codebook& b = digit ? stage.coarse : stage.groups[group.index];
-            const int k = group.code[digits - 1 - digit], count = possible(b, sigma_max, digit, moved);
-            if (k >= count) throw std::invalid_argument("a code has no codeword that is possible where it stands");
-            if (count == 1) continue;
-            digit_frequencies(stage, b, digit, count, group.sigma, group.value, moved, frequencies);
-            uint32_t start = 0;
-            for (int j = 0; j < k; ++j) start += frequencies[j];
-            coder.put(start, frequencies[k]);
-            bits += kFrequencyBits - std::log2(frequencies[k]);
-            add_codeword(b, k, digit, group.value);
-            moved |= k != 0;
-        }
+        for_each_level(stage, group, [&](const uint16_t* frequencies, uint8_t& code) {
+            coder.write(frequencies, code);
+            bits += kFrequencyBits - std::log2(frequencies[code]);
+        });
     });
     return bits;
 }
 
 void read_codes(const Stage& stage, Rectangle part, Band& band, RansDecoder& coder) {
-    const int digits = stage.shape.digits;
-    uint16_t frequencies[kMaxCodewords];
     for_each_group(stage, part, band, [&](const Group& group) {
-        const int sigma_max = largest(group.sigma);
-        bool moved = false;
-        for (int digit = digits - 1; digit >= 0; --digit) {
-            const Codebook& b = digit ? stage.coarse : stage.groups[group.index];
-            const int count = possible(b, sigma_max, digit, moved);
-            if (count == 1) continue;
-            digit_frequencies(stage, b, digit, count, group.sigma, group.value, moved, frequencies);
-            const uint32_t slot = coder.slot();
-            uint32_t start = 0;
-            int k = 0;
-            while (start + frequencies[k] <= slot) start += frequencies[k++];
-            coder.take(start, frequencies[k]);
-            group.code[digits - 1 - digit] = static_cast<uint8_t>(k);
-            add_codeword(b, k, digit, group.value);
-            moved |= k != 0;
-        }
+        for_each_level(stage, group, [&](const uint16_t* frequencies, uint8_t& code) {
+            code = static_cast<uint8_t>(coder.read(frequencies));
+        });
     });
 }
 

@@ -28,6 +28,13 @@ public:
     // 1 <= frequency < 2^16, start + frequency <= 2^16
     void put(uint32_t start, uint32_t frequency) { symbols_.push_back(start << 16 | frequency); }
 
+    // Symbol k of an alphabet whose frequencies sum to 2^16.
+    void write(const uint16_t* frequencies, int k) {
+        uint32_t start = 0;
+        for (int i = 0; i < k; ++i) start += frequencies[i];
+        put(start, frequencies[k]);
+    }
+
     bool empty() const { return symbols_.empty(); }
 
     // The stream: the states, then the words in reading order. Nothing at all where there are no symbols.
@@ -86,6 +93,16 @@ public:
             next_ += 2;
         }
         lane_ = lane_ + 1 == lanes_ ? 0 : lane_ + 1;
+    }
+
+    // The next symbol of an alphabet whose frequencies sum to 2^16: as slot() is less than that, the search ends.
+    int read(const uint16_t* frequencies) {
+        const uint32_t wanted = slot();
+        uint32_t start = 0;
+        int k = 0;
+        while (start + frequencies[k] <= wanted) start += frequencies[k++];
+        take(start, frequencies[k]);
+        return k;
     }
 
     // After the last symbol: every word has been read and every state is back where the encoder began.

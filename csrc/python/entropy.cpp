@@ -8,27 +8,31 @@
 namespace aec::python {
 namespace {
 
+void check_sums(const uint16_t* frequencies, int64_t tables, int64_t k) {
+    for (int64_t i = 0; i < tables; ++i) {
+        uint32_t total = 0;
+        for (int64_t j = 0; j < k; ++j) total += frequencies[i * k + j];
+        if (total != kFrequencyTotal)
+            throw std::invalid_argument("frequencies must sum to 65536, not " + std::to_string(total));
+    }
+}
+
 py::bytes rans_encode(const Array<uint16_t>& symbols, const Array<uint16_t>& table, const Array<uint16_t>& frequencies,
                       int lanes) {
     if (symbols.ndim() != 1 || frequencies.ndim() != 2 || lanes < 1 || lanes > 64)
-        throw py::value_error("wrong arguments");
+        throw py::value_error("arrays of other axes, or " + std::to_string(lanes) + " lanes, which must be 1 to 64");
     expect(table, {symbols.shape(0)}, "table");
     const int64_t n = symbols.shape(0), tables = frequencies.shape(0), k = frequencies.shape(1);
     const uint16_t *s = symbols.data(), *t = table.data(), *f = frequencies.data();
     std::string out;
     {
         py::gil_scoped_release release;
-        std::vector<uint32_t> starts(tables * k);
-        for (int64_t i = 0; i < tables; ++i) {
-            uint32_t start = 0;
-            for (int64_t j = 0; j < k; ++j) starts[i * k + j] = start, start += f[i * k + j];
-            if (start != kFrequencyTotal) throw std::invalid_argument("frequencies must sum to 65536");
-        }
+        check_sums(f, tables, k);
         RansEncoder encoder(lanes);
         for (int64_t i = 0; i < n; ++i) {
             if (t[i] >= tables || s[i] >= k || f[t[i] * k + s[i]] == 0)
                 throw std::invalid_argument("a symbol has no frequency");
-            encoder.put(starts[t[i] * k + s[i]], f[t[i] * k + s[i]]);
+            encoder.write(f + t[i] * k, s[i]);
         }
         out = encoder.finish();
     }
@@ -38,27 +42,18 @@ py::bytes rans_encode(const Array<uint16_t>& symbols, const Array<uint16_t>& tab
 Array<uint16_t> rans_decode(const py::bytes& data, const Array<uint16_t>& table, const Array<uint16_t>& frequencies,
                             int lanes) {
     if (table.ndim() != 1 || frequencies.ndim() != 2 || lanes < 1 || lanes > 64)
-        throw py::value_error("wrong arguments");
+        throw py::value_error("arrays of other axes, or " + std::to_string(lanes) + " lanes, which must be 1 to 64");
     const int64_t n = table.shape(0), tables = frequencies.shape(0), k = frequencies.shape(1);
     const uint16_t *t = table.data(), *f = frequencies.data();
     const std::string_view bytes(data);
     Array<uint16_t> symbols(n);
     uint16_t* s = symbols.mutable_data();
     py::gil_scoped_release release;
-    for (int64_t i = 0; i < tables; ++i) {
-        uint32_t total = 0;
-        for (int64_t j = 0; j < k; ++j) total += f[i * k + j];
-        if (total != kFrequencyTotal) throw std::invalid_argument("frequencies must sum to 65536");
-    }
+    check_sums(f, tables, k);
     RansDecoder decoder(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), lanes);
     for (int64_t i = 0; i < n; ++i) {
         if (t[i] >= tables) throw std::invalid_argument("no such table");
-        const uint32_t slot = decoder.slot();
-        uint32_t start = 0;
-        int64_t j = 0;
-        while (start + f[t[i] * k + j] <= slot) start += f[t[i] * k + j++];
-        decoder.take(start, f[t[i] * k + j]);
-        s[i] = static_cast<uint16_t>(j);
+        s[i] = static_cast<uint16_t>(decoder.read(f + t[i] * k));
     }
     decoder.finish();
     return symbols;

@@ -81,18 +81,14 @@ std::vector<Network::StageAreas> Network::areas(const Tiling& tiling, int stages
     std::vector<StageAreas> result(stages);
     for (int i = stages; i-- > 0;) {
         const StageShape& shape = model_.shape.stages[i];
-        const int64_t height = tiling.whole(shape.level).height(), width = tiling.whole(shape.level).width();
-        auto grown = [&](Rectangle r) {
-            return Rectangle{std::max(int64_t{0}, r.top - 1), std::max(int64_t{0}, r.left - 1),
-                             std::min(height, r.bottom + 1), std::min(width, r.right + 1)};
-        };
+        const Rectangle whole = tiling.whole(shape.level);
         StageAreas& a = result[i];
         a.refined.resize(shape.refine);
-        for (int j = shape.refine; j-- > 0; wanted = grown(wanted)) a.refined[j] = wanted;
+        for (int j = shape.refine; j-- > 0; wanted = kNeighbours.source(wanted, whole)) a.refined[j] = wanted;
         a.coded = tiling.inside(tiling.around(wanted, shape.level), shape.level);
-        wanted = a.before = grown(a.coded);
+        wanted = a.before = kNeighbours.source(a.coded, whole);
         for (int level = shape.level; i > 0 && level < model_.shape.stages[i - 1].level; ++level) {
-            wanted = {wanted.top / 2, wanted.left / 2, (wanted.bottom + 1) / 2, (wanted.right + 1) / 2};
+            wanted = kDoubling.source(wanted, tiling.whole(level + 1));
             a.up.push_back({2 * wanted.top, 2 * wanted.left, 2 * wanted.bottom, 2 * wanted.right});
         }
     }

@@ -114,12 +114,12 @@ public:
     Residual(const Block& block, RowStreamPointer in, Rectangle area, int quality, int threads)
         : RowStream(in->height, in->width, area, in->channels, threads),
           block_(block),
-          in_(std::move(in)),
+          in_(std::move(in), kNeighbours),
           quality_(quality) {}
 
 private:
     void make(int64_t begin, int64_t end) override {
-        in_.need(end + 1);
+        in_.need(end);
         const int64_t columns = area.width(), hidden = block_.spatial.out;
         const int16_t* scale = block_.film.data() + static_cast<int64_t>(quality_ - 1) * 2 * hidden;
         parallel_for(end - begin, threads, kRowsAtOnce, [&](int64_t first, int64_t last, int) {
@@ -134,7 +134,7 @@ private:
                 kernels().add(in_.row(y, area.left), sums.data(), row(y), columns * channels);
             }
         });
-        in_.drop(end - 1);
+        in_.drop(end);
     }
 
     const Block& block_;
@@ -147,11 +147,11 @@ public:
     Downsampled(const Conv& conv, RowStreamPointer in, int threads)
         : RowStream(in->height / 2, in->width / 2, whole(in->height / 2, in->width / 2), conv.out, threads),
           conv_(conv),
-          in_(std::move(in)) {}
+          in_(std::move(in), kHalving) {}
 
 private:
     void make(int64_t begin, int64_t end) override {
-        in_.need(2 * end);
+        in_.need(end);
         const int64_t count = 2 * width * conv_.in;
         parallel_for(end - begin, threads, 1, [&](int64_t first, int64_t last, int) {
             std::vector<int16_t> two(2 * count);
@@ -165,7 +165,7 @@ private:
                 saturate(sums.data(), row(y), width * channels);
             }
         });
-        in_.drop(2 * end);
+        in_.drop(end);
     }
 
     const Conv& conv_;
@@ -176,11 +176,13 @@ class Upsampled : public RowStream {
 public:
     // The area's sides are even.
     Upsampled(const Conv& conv, RowStreamPointer in, Rectangle area, int threads)
-        : RowStream(2 * in->height, 2 * in->width, area, conv.out / 4, threads), conv_(conv), in_(std::move(in)) {}
+        : RowStream(2 * in->height, 2 * in->width, area, conv.out / 4, threads),
+          conv_(conv),
+          in_(std::move(in), kDoubling) {}
 
 private:
     void make(int64_t begin, int64_t end) override {
-        in_.need(end / 2);
+        in_.need(end);
         const int64_t columns = area.width() / 2;
         parallel_for((end - begin) / 2, threads, 1, [&](int64_t first, int64_t last, int) {
             std::vector<int16_t> clamped(columns * in_.channels());
@@ -194,7 +196,7 @@ private:
                                  2 * channels);
             }
         });
-        in_.drop(end / 2);
+        in_.drop(end);
     }
 
     const Conv& conv_;

@@ -15,6 +15,27 @@ namespace aec {
 constexpr int64_t kStrip = 16;      // rows that are made at once
 constexpr int64_t kRowsAtOnce = 4;  // of them, those of a thread's turn where rows share work with their neighbours
 
+// What a layer reads of its input for a position of its own. Its halo and its scale are this, and nothing else: which
+// rows a layer needs, which it has done with, and which area of the input an area of its map needs all follow.
+struct Reach {
+    int halo;      // positions beyond, on every side
+    int halvings;  // how often its map is the input's halved; -1: it is twice the input's
+
+    int64_t first(int64_t begin) const { return (halvings < 0 ? begin >> -halvings : begin << halvings) - halo; }
+    int64_t last(int64_t end) const {
+        return (halvings < 0 ? (end + (1 << -halvings) - 1) >> -halvings : end << halvings) + halo;
+    }
+    // Of an input whose map is this large.
+    Rectangle source(Rectangle area, Rectangle map) const {
+        return {std::max(map.top, first(area.top)), std::max(map.left, first(area.left)),
+                std::min(map.bottom, last(area.bottom)), std::min(map.right, last(area.right))};
+    }
+};
+constexpr Reach kPointwise{0, 0};   // 1x1 convolutions
+constexpr Reach kNeighbours{1, 0};  // 3x3: residual_block, and code_stage for its prior
+constexpr Reach kHalving{0, 1};     // downsample
+constexpr Reach kDoubling{0, -1};   // upsample
+
 class RowStream {
 public:
     // Of a map of height x width positions.
@@ -59,21 +80,25 @@ using RowStreamPointer = std::shared_ptr<RowStream>;
 // One consumer's view of a row stream.
 class RowCursor {
 public:
-    explicit RowCursor(std::shared_ptr<RowStream> stream) : stream_(std::move(stream)), at_(stream_->read_.size()) {
+    // For a layer of this reach; rows are counted as those of the layer's own map.
+    explicit RowCursor(RowStreamPointer stream, Reach reach = kPointwise)
+        : stream_(std::move(stream)), reach_(reach), at_(stream_->read_.size()) {
         stream_->read_.push_back(stream_->area.top);
     }
 
-    void need(int64_t end) const { stream_->need(end); }
+    void need(int64_t end) const { stream_->need(reach_.last(end)); }
+    void need_input(int64_t end) const { stream_->need(end); }  // rows of the input's map
     const int16_t* row(int64_t y, int64_t x) const { return static_cast<const RowStream&>(*stream_).row(y, x); }
-    void drop(int64_t end) {  // rows above `end` are not read again
-        stream_->read_[at_] = std::max(stream_->read_[at_], end);
+    void drop(int64_t end) {  // rows from `end` on are all that is still to be made
+        stream_->read_[at_] = std::max(stream_->read_[at_], reach_.first(end));
         stream_->drop_read();
     }
     const RowStream& stream() const { return *stream_; }
     int64_t channels() const { return stream_->channels; }
 
 private:
-    std::shared_ptr<RowStream> stream_;
+    RowStreamPointer stream_;
+    Reach reach_;
     size_t at_;
 };
 

@@ -65,7 +65,7 @@ public:
     CodedStage(const StagePlan& plan, RowStreamPointer in, Rectangle area, std::unique_ptr<StageCoder> coder)
         : RowStream(in->height, in->width, area, in->channels, plan.settings.threads),
           plan_(plan),
-          in_(std::move(in)),
+          in_(std::move(in), kNeighbours),
           coder_(std::move(coder)) {}
 
 private:
@@ -73,11 +73,12 @@ private:
         const int64_t tile = plan_.tiling.side(plan_.stage.shape.level);
         for (int64_t top = begin; top < end;) {
             const int64_t border = (top / tile + 1) * tile, bottom = std::min(end, border);
-            in_.need(std::max(bottom + 1, plan_.waits ? border : 0));
+            in_.need(bottom);
+            if (plan_.waits) in_.need_input(border);
             Band band = predict(plan_, in_, {top, area.left, bottom, area.right});
             coder_->code(band);
             if (plan_.injects) inject(band);
-            in_.drop(bottom - 1);
+            in_.drop(bottom);
             top = bottom;
         }
     }
@@ -166,12 +167,12 @@ Latents::Latents(const Stage& stage, RowStreamPointer decoded, RowStreamPointer 
     : stage_(stage),
       decoded_(decoded),
       picture_(picture),
-      inner_(std::make_shared<Posterior>(stage, decoded, picture, threads)),
+      inner_(std::make_shared<Posterior>(stage, decoded, picture, threads), kNeighbours),
       threads_(threads) {}
 
 Map<int32_t> Latents::rows(int64_t begin, int64_t end) {
     const int64_t width = decoded_.stream().width, d = stage_.shape.latents;
-    inner_.need(end + 1);
+    inner_.need(end);
     Map<int32_t> z(end - begin, width, d);
     parallel_for(end - begin, threads_, kRowsAtOnce, [&](int64_t first, int64_t last, int) {
         LineWindow window(inner_, 0, width);
@@ -188,7 +189,7 @@ Map<int32_t> Latents::rows(int64_t begin, int64_t end) {
     });
     decoded_.drop(end);
     picture_.drop(end);
-    inner_.drop(end - 1);
+    inner_.drop(end);
     return z;
 }
 
