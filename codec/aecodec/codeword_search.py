@@ -1,8 +1,8 @@
 """The nearest codeword of many vectors: exact search in a codebook of up to some thousands, without an N x K matrix of distances.
 
 The cost may hold a codeword's price and a weight on its squares, which is how a rate enters: entropy-constrained vector
-quantisation (Chou, Lookabaugh and Gray, IEEE TASSP 1989). The codec's own encoder searches residual codes (`_core.quantise`); this is the plain
-search, for k-means, tokenizers and other users of a codebook.
+quantisation (Chou, Lookabaugh and Gray, IEEE TASSP 1989). The codec's own encoder searches residual codes (`_core.quantise`);
+this is the plain search, for k-means, tokenizers and other users of a codebook.
 """
 
 from typing import Any
