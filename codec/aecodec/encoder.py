@@ -41,7 +41,7 @@ def without_loss(picture: Picture, effort: int) -> bytes | None:
     Raises OptionError where the effort is not 1 to 9.
     """
     level_of(effort)
-    return None if picture.rounded or not lossless.drawn(picture.pixels) else lossless.pack(picture.pixels, effort)
+    return None if picture.rounded or not lossless.is_synthetic(picture.pixels) else lossless.pack(picture.pixels, effort)
 
 
 def written(picture: Picture, header: Header, streams: list[list[bytes]], exact: bytes | None = None) -> bytes:
