@@ -40,10 +40,10 @@ def test_a_drawing_is_exact_and_smaller(screen):
 
 
 def test_photographs_have_codewords(photo):
-    assert not lossless.drawn(photo) and not Decoder(aecodec.compress(photo, 90)).lossless
+    assert not lossless.is_synthetic(photo) and not Decoder(aecodec.compress(photo, 90)).lossless
     flat_sky = photo.copy()
     flat_sky[: len(photo) // 2] = 255
-    assert lossless.drawn(flat_sky) and not Decoder(aecodec.compress(flat_sky, 40)).lossless  # it was tried, and costs more
+    assert lossless.is_synthetic(flat_sky) and not Decoder(aecodec.compress(flat_sky, 40)).lossless  # it was tried, and costs more
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +68,8 @@ def test_exact_pixels_may_be_larger_where_errors_cost_more(page):
 
 def test_dithered_pictures_are_drawn(photo):
     few = Image.fromarray(photo).quantize(64).convert("RGB")
-    assert lossless.drawn(np.asarray(few))
-    assert not lossless.drawn(np.asarray(Image.fromarray(photo).convert("L")))  # 256 grays are no palette
+    assert lossless.is_synthetic(np.asarray(few))
+    assert not lossless.is_synthetic(np.asarray(Image.fromarray(photo).convert("L")))  # 256 grays are no palette
 
 
 @pytest.mark.parametrize("kind", ["gray", "alpha", "RGB"])

@@ -62,11 +62,18 @@ def compress(
 ) -> bytes:
     """Compresses a picture to the bytes of an .aec file.
 
-    image: a uint8 array (H, W, 3), (H, W), (H, W, 4) or (H, W, 2) of RGB or gray, the last two with alpha; or a Pillow
-    image, whose ICC profile, EXIF and XMP are kept. quality: 1 to 100. effort: 1 to 9, fast to small.
-    threads: 0 for one a core. A drawn picture (text, charts, screenshots) is kept without loss where that is smaller.
+    A drawn picture (text, charts, screenshots) is kept without loss if that is smaller.
 
-    Raises PictureError where the picture, the quality or the effort is not of this kind.
+    Args:
+        image: a uint8 array (H, W, 3), (H, W), (H, W, 4) or (H, W, 2) of RGB or gray, the last two with alpha; or a Pillow
+            image, whose ICC profile, EXIF and XMP are kept.
+        quality: 1 to 100.
+        effort: 1 to 9, fast to small.
+        threads: 0 for one a core.
+
+    Raises:
+        PictureError: the picture is not of this kind.
+        OptionError: the quality or the effort is out of range.
     """
     from . import encoder
     from .picture import Picture
@@ -77,7 +84,7 @@ def compress(
 def decompress(data: bytes, *, threads: int = 0) -> "np.ndarray":
     """Decompresses an .aec file to a uint8 array of the shape that was compressed.
 
-    Raises FileError where the bytes are damaged, cut short, or need another version of aecodec.
+    Raises FileError if the bytes are damaged, cut short, or need another version of aecodec.
     """
     from .decoder import decode
 
@@ -85,7 +92,7 @@ def decompress(data: bytes, *, threads: int = 0) -> "np.ndarray":
 
 
 def info(data: bytes) -> dict[str, Any]:
-    """What is in an .aec file: its header, sizes and chunks. Raises FileError where it is damaged."""
+    """What is in an .aec file: its header, sizes and chunks. Raises FileError if it is damaged."""
     from . import inspection
 
     return inspection.info(bytes(data))
@@ -94,7 +101,7 @@ def info(data: bytes) -> dict[str, Any]:
 def tokens(image: "np.ndarray | Image | bytes", quality: int = QUALITY_DEFAULT) -> "Tokens":
     """The indices of a picture's codewords, a stage at a time; of a picture (see `compress`) or of an .aec file's bytes.
 
-    Raises PictureError, also where the file is lossless and has none; FileError where the bytes are damaged.
+    Raises PictureError, also if the file is lossless and has none; FileError if the bytes are damaged.
     """
     from .tokenizer import tokens
 
@@ -102,7 +109,7 @@ def tokens(image: "np.ndarray | Image | bytes", quality: int = QUALITY_DEFAULT) 
 
 
 def from_tokens(tokens: "Tokens") -> "np.ndarray":
-    """The picture that tokens stand for, as `decompress` gives it. Raises PictureError where they are impossible."""
+    """The picture that tokens stand for, as `decompress` gives it. Raises PictureError if they are impossible."""
     from .tokenizer import from_tokens
 
     return from_tokens(tokens)

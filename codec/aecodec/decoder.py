@@ -8,12 +8,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from . import _core, chunks, container, lossless
+from . import _core, alpha, chunks, container, lossless
 from .chunks import Chunk
 from .errors import DamagedFile, OptionError, PictureError, UnsupportedFile
 from .header import GRAY, MAX_PIXELS
 from .model import Model, shipped
-from .picture import Picture, crop, reduce, unpack_alpha
+from .picture import Picture, crop, reduce
 
 SCALES = (1, 2, 4, 8)
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels of the full picture
@@ -118,15 +118,15 @@ class Decoder:
         """The same with the metadata."""
         if bits not in (8, 16):
             raise OptionError(f"pixels have 8 or 16 bits, not {bits}")
-        alpha = None
+        opacity = None
         box = self._box(scale, region)
         if self.index.alpha is not None:
             data = chunks.load(self._file, self.index.alpha)
-            alpha = crop(reduce(unpack_alpha(data, self.header.height, self.header.width), scale), box)
+            opacity = crop(reduce(alpha.unpack(data, self.header.height, self.header.width), scale), box)
             if bits == 16:
-                alpha = alpha.astype(np.uint16) * 257
+                opacity = opacity.astype(np.uint16) * 257
         pixels = self._exact(scale, box, bits) if self.lossless else self._pixels(self._streams(scale, box), scale, box, bits)
-        return Picture(pixels, alpha, self.metadata)
+        return Picture(pixels, opacity, self.metadata)
 
     def progressive(self, scale: int = 1) -> Iterator[np.ndarray]:
         """The whole picture, without alpha, from the first stream alone, from the first two, ..., from all; or at once where it

@@ -3,14 +3,15 @@
 import math
 from dataclasses import dataclass
 
-from . import container, lossless
+from . import alpha, container, lossless
 from .container import Contents
-from .effort import cost_of, level_of, search, size_of
+from .effort import encode_best, level_of
 from .errors import OptionError
 from .header import GRAY, RGB, VERSION, Header
 from .model import Model, shipped
 from .options import EFFORT_DEFAULT, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
-from .picture import Picture, pack_alpha
+from .picture import Picture
+from .rate_distortion import cost_of, size_of
 
 # Smaller tiles make regions cheaper: of 12 megapixels, a region of 256x256 takes 8 to 30 % of the whole with tiles of 512 pixels,
 # and 20 to 40 % with 1024. They cost 0.1 to 0.3 % of the file there, and more in a small picture.
@@ -22,11 +23,8 @@ class Encoding:
     """A compressed picture, and what the prior expected it to take."""
 
     data: bytes
-    predicted_bits: list[float]  # a stage; empty where the pixels are kept without loss
-
-    @property
-    def lossless(self) -> bool:
-        return not self.predicted_bits
+    predicted_bits: list[float]  # a stage; empty if the pixels are kept without loss
+    lossless: bool = False
 
 
 def header_for(height: int, width: int, quality: int, gray: bool, model: Model) -> Header:
@@ -43,20 +41,20 @@ def without_loss(picture: Picture, effort: int) -> bytes | None:
     Raises OptionError where the effort is not 1 to 9.
     """
     level_of(effort)
-    return None if picture.rounded or not lossless.drawn(picture.pixels) else lossless.pack(picture.pixels, effort)
+    return None if picture.rounded or not lossless.is_synthetic(picture.pixels) else lossless.pack(picture.pixels, effort)
 
 
 def written(picture: Picture, header: Header, streams: list[list[bytes]], exact: bytes | None = None) -> bytes:
     """The file of a picture's codes, or of its exact pixels."""
-    alpha = None if picture.alpha is None else pack_alpha(picture.alpha)
-    return container.write(Contents(header, streams, picture.metadata, alpha, exact))
+    opacity = None if picture.alpha is None else alpha.pack(picture.alpha)
+    return container.write(Contents(header, streams, picture.metadata, opacity, exact))
 
 
 def encode_exactly(picture: Picture, effort: int = EFFORT_DEFAULT) -> Encoding | None:
     """Keeps a drawn picture without loss; None of any other. Raises OptionError where the effort is not 1 to 9."""
     exact = without_loss(picture, effort)
-    header = header_for(*picture.pixels.shape[:2], QUALITY_MAX, picture.pixels.ndim == 2, shipped())
-    return None if exact is None else Encoding(written(picture, header, [], exact), [])
+    header = header_for(picture.height, picture.width, QUALITY_MAX, picture.gray, shipped())
+    return None if exact is None else Encoding(written(picture, header, [], exact), [], lossless=True)
 
 
 def encode(
@@ -74,10 +72,10 @@ def encode(
     """
     model = model or shipped()
     rgb = picture.rgb()
-    header, level = header_for(*rgb.shape[:2], quality, picture.pixels.ndim == 2, model), level_of(effort)
+    header, level = header_for(picture.height, picture.width, quality, picture.gray, model), level_of(effort)
     exact = None if codewords else without_loss(picture, effort)
     useful = math.inf if exact is None else len(exact)
-    streams, bits = search(model, rgb, header, level, threads, useful)
+    streams, bits = encode_best(model, rgb, header, level, threads, useful)
     if exact is not None and (useful < size_of(streams) or 8 * useful < cost_of(model, rgb, header, streams, threads)):
-        return Encoding(written(picture, header, [], exact), [])
+        return Encoding(written(picture, header, [], exact), [], lossless=True)
     return Encoding(written(picture, header, streams), bits)

@@ -34,7 +34,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def compress_file(
-    source: Path | str, target: Path | str, quality: int = QUALITY_DEFAULT, threads: int = 0, effort: int = EFFORT_DEFAULT
+    source: Path | str, target: Path | str, quality: int = QUALITY_DEFAULT, *, effort: int = EFFORT_DEFAULT, threads: int = 0
 ) -> int:
     """Compresses a picture file; -> the size of the .aec file in bytes.
 

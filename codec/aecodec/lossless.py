@@ -18,8 +18,8 @@ PIXELS_MAX = 1 << 26  # well inside the limit from which on Pillow warns of larg
 SIGNATURE = b"WEBPVP8L"  # of the layout, at byte 8
 
 
-def drawn(pixels: np.ndarray) -> bool:
-    """Whether a picture, uint8 (H, W, 3) or (H, W), may be smaller without loss."""
+def is_synthetic(pixels: np.ndarray) -> bool:
+    """Whether a picture, uint8 (H, W, 3) or (H, W), is drawn (text, charts, screenshots), and may be smaller without loss."""
     rows = pixels[:: max(1, len(pixels) // SAMPLE)].reshape(-1, pixels.shape[1], pixels[0, 0].size)
     if rows.shape[1] == 1 or (rows[:, 1:] == rows[:, :-1]).all(2).mean() >= FLAT_SHARE:
         return True

@@ -1,16 +1,15 @@
 """Pictures in memory, and to and from Pillow."""
 
-import io
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from . import sixteen_bit
-from .errors import DamagedFile, PictureError
+from .errors import PictureError
 from .header import MAX_PIXELS
 
 ORIENTATION = 0x0112  # EXIF's tag
@@ -107,10 +106,25 @@ class Picture:
         except Image.DecompressionBombError as error:
             raise PictureError(str(error)) from error
 
+    @property
+    def height(self) -> int:
+        return self.pixels.shape[0]
+
+    @property
+    def width(self) -> int:
+        return self.pixels.shape[1]
+
+    @property
+    def pixels_count(self) -> int:
+        return self.height * self.width
+
+    @property
+    def gray(self) -> bool:
+        return self.pixels.ndim == 2
+
     def rgb(self) -> np.ndarray:
         """The colours, uint8 (H, W, 3), contiguous; gray three times over."""
-        gray = self.pixels.ndim == 2
-        return np.repeat(self.pixels[:, :, None], 3, axis=2) if gray else np.ascontiguousarray(self.pixels)
+        return np.repeat(self.pixels[:, :, None], 3, axis=2) if self.gray else np.ascontiguousarray(self.pixels)
 
     def to_array(self) -> np.ndarray:
         """The inverse of `from_array`."""
@@ -138,24 +152,6 @@ class Picture:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise PictureError(f"cannot write this picture as {format}: {error}") from error
-
-
-def pack_alpha(alpha: np.ndarray) -> bytes:
-    """uint8 (H, W) -> a PNG file, lossless."""
-    out = io.BytesIO()
-    Image.fromarray(alpha).save(out, "PNG", optimize=True)
-    return out.getvalue()
-
-
-def unpack_alpha(data: bytes, height: int, width: int) -> np.ndarray:
-    """The inverse of `pack_alpha`. Raises DamagedFile unless the PNG is of one 8-bit channel and of this size."""
-    try:
-        with PngImagePlugin.PngImageFile(io.BytesIO(data)) as image:  # Image.open refuses what is larger than its own limit
-            if image.mode != "L" or image.size != (width, height):
-                raise DamagedFile("the alpha channel does not fit the picture")
-            return np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DamagedFile("the alpha channel is damaged") from error
 
 
 def reduce(pixels: np.ndarray, scale: int) -> np.ndarray:

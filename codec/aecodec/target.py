@@ -13,7 +13,7 @@ from .picture import Picture
 
 
 @dataclass(frozen=True)
-class Found:
+class TargetResult:
     encoding: Encoding
     quality: int
     psnr: float | None = None  # dB, where it was asked for; infinite without loss
@@ -31,11 +31,11 @@ def bisect(good: Callable[[int], bool], low: int, high: int) -> int | None:
     return found
 
 
-def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFORT_DEFAULT) -> Found:
+def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFORT_DEFAULT) -> TargetResult:
     """The best quality whose file has at most `size` bytes. Raises OptionError if there is none."""
     exact = encode_exactly(picture, effort)
     if exact is not None and len(exact.data) <= size:
-        return Found(exact, QUALITY_MAX)
+        return TargetResult(exact, QUALITY_MAX)
     encodings: dict[int, Encoding] = {}
 
     def fits(quality: int) -> bool:
@@ -46,22 +46,22 @@ def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFO
     if quality is None:
         least = min(len(e.data) for e in (encodings[QUALITY_MIN], exact) if e is not None)
         raise OptionError(f"no quality makes a file of {math.floor(size)} bytes; the smallest has {least}")
-    return Found(encodings[quality], quality)
+    return TargetResult(encodings[quality], quality)
 
 
-def for_psnr(picture: Picture, wanted: float, threads: int = 0, effort: int = EFFORT_DEFAULT) -> Found:
+def for_psnr(picture: Picture, wanted: float, threads: int = 0, effort: int = EFFORT_DEFAULT) -> TargetResult:
     """The smallest file with at least this PSNR in dB, over all colours. Raises OptionError if there is none."""
-    found: dict[int, Found] = {}
+    found: dict[int, TargetResult] = {}
 
     def falls_short(quality: int) -> bool:
         encoding = encode(picture, quality, threads, effort=effort, codewords=True)
-        found[quality] = Found(encoding, quality, psnr(picture.pixels, decode(encoding.data, threads).pixels))
+        found[quality] = TargetResult(encoding, quality, psnr(picture.pixels, decode(encoding.data, threads).pixels))
         return found[quality].psnr < wanted
 
     quality = 1 + (bisect(falls_short, QUALITY_MIN, QUALITY_MAX) or QUALITY_MIN - 1)
     exact = encode_exactly(picture, effort)
     if exact is not None and (quality > QUALITY_MAX or len(exact.data) < len(found[quality].encoding.data)):
-        return Found(exact, QUALITY_MAX, math.inf)
+        return TargetResult(exact, QUALITY_MAX, math.inf)
     if quality > QUALITY_MAX:
         raise OptionError(f"no quality reaches {wanted:g} dB; {QUALITY_MAX} has {found[QUALITY_MAX].psnr:.2f} dB")
     return found[quality]

@@ -5,10 +5,10 @@ import torch
 from . import compress as compress_array
 from .decoder import Decoder, Region
 from .errors import PictureError
-from .options import QUALITY_DEFAULT
+from .options import EFFORT_DEFAULT, QUALITY_DEFAULT
 
 
-def compress(image: torch.Tensor, quality: int = QUALITY_DEFAULT, *, threads: int = 0) -> bytes:
+def compress(image: torch.Tensor, quality: int = QUALITY_DEFAULT, *, effort: int = EFFORT_DEFAULT, threads: int = 0) -> bytes:
     """Compresses a tensor (C, H, W) on any device, with C = 3 (RGB), 1 (gray), 4 or 2 (with alpha).
 
     uint8, or floating point from 0 to 1. Raises PictureError where it is of another kind, or holds other values.
@@ -21,7 +21,7 @@ def compress(image: torch.Tensor, quality: int = QUALITY_DEFAULT, *, threads: in
         image = (image * 255).round().to(torch.uint8)
     if image.dtype != torch.uint8:
         raise PictureError(f"the tensor must be uint8 or floating point, not {image.dtype}")
-    return compress_array(image.detach().cpu().permute(1, 2, 0).numpy(), quality, threads=threads)
+    return compress_array(image.detach().cpu().permute(1, 2, 0).numpy(), quality, effort=effort, threads=threads)
 
 
 def decompress(

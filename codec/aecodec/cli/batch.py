@@ -1,8 +1,7 @@
-"""Many inputs: which files, where their results go, the workers, and what is said at the end."""
+"""Many inputs: the workers, what came of each, and what is said at the end."""
 
 import contextlib
 import functools
-import glob
 import io
 import json
 import os
@@ -17,21 +16,14 @@ from typing import BinaryIO
 import click
 
 from ..errors import AecodecError
-
-STREAM = Path("-")  # stdin or stdout
-
-
-@dataclass(frozen=True)
-class Job:
-    source: Path
-    target: Path
+from .paths import STREAM, Job
 
 
 @dataclass
 class Outcome:
     source: str
     target: str
-    status: str = "done"  # or "kept", where the target was there already, or "failed"
+    status: str = "done"  # or "kept", if the target was there already, or "failed"
     bytes_before: int = 0
     bytes_after: int = 0
     width: int = 0
@@ -43,7 +35,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Shared:
+class CommonOptions:
     """The options of `compress` and `decompress` alike."""
 
     output: Path | None
@@ -62,7 +54,7 @@ class Batch:
     jobs: list[Job]
     single: bool  # one file that was named: its existing output is an error, not a reason to go on
     workers: int
-    shared: Shared
+    shared: CommonOptions
 
 
 def one_line(error: BaseException) -> str:
@@ -74,12 +66,12 @@ def one_line(error: BaseException) -> str:
 
 
 def options(command):
-    """Gives a command the shared options, as `shared`."""
-    names = [f.name for f in fields(Shared)]
+    """Gives a command the common options, as `shared`."""
+    names = [f.name for f in fields(CommonOptions)]
 
     @functools.wraps(command)
     def bundled(**values):
-        shared = Shared(**{name: values.pop(name) for name in names})
+        shared = CommonOptions(**{name: values.pop(name) for name in names})
         return command(shared=shared, **values)
 
     for option in reversed(
@@ -112,56 +104,7 @@ def writing(target: Path) -> Iterator[BinaryIO]:
         yield out
 
 
-def plan(
-    inputs: tuple[Path, ...],
-    shared: Shared,
-    wanted: Callable[[Path], bool],
-    suffix: str,
-    two: Callable[[Path], bool],
-) -> tuple[list[Job], bool]:
-    """-> the jobs, and whether there is but one file, which was named.
-
-    wanted: which files of a folder to take. two: whether a second argument is the first one's output.
-    Raises AecodecError where two results would have one name, or a folder is given without --recursive.
-    """
-    output = shared.output
-    file = output is not None and not output.is_dir() and (output == STREAM or output.suffix != "")  # not a folder
-    if len(inputs) == 2 and output is None and (inputs[1] == STREAM or two(inputs[1])):
-        return [Job(*inputs)], True
-    if len(inputs) == 1 and (file or inputs[0] == STREAM):
-        if output is not None and not file:
-            raise click.UsageError("stdin has no name that a file in a folder could take")
-        return [Job(inputs[0], output or STREAM)], True
-    if STREAM in inputs:
-        raise click.UsageError("'-' stands alone, or with one other file")
-    found: list[tuple[Path, Path]] = []  # files, and the folders that their results go to
-    single = len(inputs) == 1
-    for given in inputs:
-        paths = [given]
-        if not given.exists() and glob.has_magic(str(given)):
-            paths, single = sorted(map(Path, glob.glob(str(given), recursive=True))), False
-            if not paths:
-                raise AecodecError(f"{given}: no such files")
-        for path in paths:
-            if not path.is_dir():
-                found.append((path, output or path.parent))
-                continue
-            if not shared.recursive:
-                raise AecodecError(f"{path} is a folder; -r takes what is in it")
-            single = False
-            for file in sorted(p for p in path.rglob("*") if p.is_file() and wanted(p)):
-                found.append((file, output / file.parent.relative_to(path) if output else file.parent))
-    targets = [folder / (path.stem + suffix) for path, folder in found]
-    count = Counter(targets)
-    # a.jpg and a.png become a.jpg.aec and a.png.aec
-    targets = [t if count[t] == 1 else t.with_name(p.name + suffix) for t, (p, _) in zip(targets, found, strict=True)]
-    twice = [t for t, n in Counter(targets).items() if n > 1]
-    if twice:
-        raise AecodecError(f"two inputs would be written to {twice[0]}")
-    return [Job(path, target) for (path, _), target in zip(found, targets, strict=True)], single
-
-
-def threads_of(batch_size: int, shared: Shared) -> tuple[int, int]:
+def threads_of(batch_size: int, shared: CommonOptions) -> tuple[int, int]:
     """-> the workers, and the threads of each (0: one a core)."""
     workers = shared.workers or min(batch_size, os.cpu_count() or 1) or 1
     return workers, (0 if workers == 1 else 1) if shared.threads is None else shared.threads

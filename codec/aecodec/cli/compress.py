@@ -2,14 +2,20 @@
 
 import io
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from . import batch
-from .batch import STREAM, Batch, Job, Outcome, Shared
+from .batch import Batch, CommonOptions, Outcome
+from .paths import STREAM, Job, plan
+
+if TYPE_CHECKING:
+    from ..picture import Picture
+    from ..target import TargetResult
 
 UNITS = {"": 1, "k": 1000, "ki": 1024, "m": 10**6, "mi": 1024**2}
 
@@ -52,7 +58,7 @@ def compress(
     target_psnr: float | None,
     strip: bool,
     first_frame: bool,
-    shared: Shared,
+    shared: CommonOptions,
 ) -> None:
     """Compress pictures, in any format that Pillow reads, to .aec files.
 
@@ -61,48 +67,78 @@ def compress(
     """
     if sum(v is not None for v in (quality, target_size, target_bpp, target_psnr)) > 1:
         raise click.UsageError("only one of --quality, --target-size, --target-bpp and --target-psnr can be met")
-    from .. import encoder, target
     from ..files import SUFFIX
-    from ..picture import Picture
 
-    planned, single = batch.plan(inputs, shared, is_picture, SUFFIX, lambda p: p.suffix == SUFFIX)
-    workers, threads = batch.threads_of(len(planned), shared)
-    searched = target_size is not None or target_bpp is not None or target_psnr is not None
+    jobs, single = plan(inputs, shared.output, shared.recursive, is_picture, SUFFIX, lambda p: p.suffix == SUFFIX)
+    workers, threads = batch.threads_of(len(jobs), shared)
+    wish = Wish(quality, target_size, target_bpp, target_psnr, effort)
 
     def work(job: Job) -> Outcome:
-        if job.source == STREAM:
-            data = sys.stdin.buffer.read()
-            before, picture = len(data), Picture.load(io.BytesIO(data), first_frame)
-            del data
-        else:
-            before, picture = job.source.stat().st_size, Picture.load(job.source, first_frame)
-        height, width = picture.pixels.shape[:2]
-        if strip:
-            picture = replace(picture, metadata={})
-        if target_psnr is not None:
-            found = target.for_psnr(picture, target_psnr, threads, effort)
-        elif target_size is not None or target_bpp is not None:
-            size = target_size if target_size is not None else target_bpp * width * height / 8
-            found = target.for_size(picture, size, threads, effort)
-        else:
-            chosen = QUALITY_DEFAULT if quality is None else quality
-            found = target.Found(encoder.encode(picture, chosen, threads, effort=effort), chosen)
-        result = found.encoding.data
-        with batch.writing(job.target) as out:
-            out.write(result)
-        names, sizes = (str(job.source), str(job.target)), (before, len(result), width, height)
-        exact = found.encoding.lossless
-        outcome = Outcome(*names, "done", *sizes, found.quality, None if exact else found.psnr, exact)
+        outcome = compress_one(job, wish, threads, strip, first_frame)
         if single and job.target != STREAM and not shared.quiet and not shared.as_json:
-            line = f"{job.target}: {len(result)} bytes, {100 * len(result) / before:.1f} % of {job.source.name}"
-            if searched:
-                line += "; without loss" if exact else f"; quality {found.quality}"
-                line += f", {8 * len(result) / (width * height):.4f} bits per pixel"
-                line += "" if outcome.psnr is None else f", {outcome.psnr:.2f} dB"
-            click.echo(line)
+            click.echo(describe(outcome, job.source.name, wish.searched))
         return outcome
 
-    batch.run(Batch(planned, single, workers, shared), work)
+    batch.run(Batch(jobs, single, workers, shared), work)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a file is to be like; no more than one of the first four is given."""
+
+    quality: int | None
+    size: float | None  # bytes
+    bpp: float | None  # bits per pixel
+    psnr: float | None  # dB
+    effort: int
+
+    @property
+    def searched(self) -> bool:
+        """Whether the quality has to be found."""
+        return self.size is not None or self.bpp is not None or self.psnr is not None
+
+    def meet(self, picture: "Picture", threads: int) -> "TargetResult":
+        """Compresses a picture so."""
+        from .. import encoder, target
+
+        if self.psnr is not None:
+            return target.for_psnr(picture, self.psnr, threads, self.effort)
+        if self.size is not None:
+            return target.for_size(picture, self.size, threads, self.effort)
+        if self.bpp is not None:
+            return target.for_size(picture, self.bpp * picture.pixels_count / 8, threads, self.effort)
+        quality = QUALITY_DEFAULT if self.quality is None else self.quality
+        return target.TargetResult(encoder.encode(picture, quality, threads, effort=self.effort), quality)
+
+
+def compress_one(job: Job, wish: Wish, threads: int, strip: bool, first_frame: bool) -> Outcome:
+    from ..picture import Picture
+
+    if job.source == STREAM:
+        data = sys.stdin.buffer.read()
+        before, picture = len(data), Picture.load(io.BytesIO(data), first_frame)
+        del data
+    else:
+        before, picture = job.source.stat().st_size, Picture.load(job.source, first_frame)
+    if strip:
+        picture = replace(picture, metadata={})
+    found = wish.meet(picture, threads)
+    data, exact = found.encoding.data, found.encoding.lossless
+    with batch.writing(job.target) as out:
+        out.write(data)
+    names, sizes = (str(job.source), str(job.target)), (before, len(data), picture.width, picture.height)
+    return Outcome(*names, "done", *sizes, found.quality, None if exact else found.psnr, exact)
+
+
+def describe(outcome: Outcome, name: str, searched: bool) -> str:
+    """A line on one file, from a source of this name; searched: say what was found, too."""
+    share = 100 * outcome.bytes_after / outcome.bytes_before
+    line = f"{outcome.target}: {outcome.bytes_after} bytes, {share:.1f} % of {name}"
+    if searched:
+        line += "; without loss" if outcome.lossless else f"; quality {outcome.quality}"
+        line += f", {8 * outcome.bytes_after / (outcome.width * outcome.height):.4f} bits per pixel"
+        line += "" if outcome.psnr is None else f", {outcome.psnr:.2f} dB"
+    return line
 
 
 def is_picture(path: Path) -> bool:

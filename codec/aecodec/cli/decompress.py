@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from . import batch
-from .batch import STREAM, Batch, Job, Outcome, Shared
+from .batch import Batch, CommonOptions, Outcome
+from .paths import STREAM, Job, plan
 
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP", "tiff": "TIFF", "ppm": "PPM"}  # ours, and Pillow's names
 SUFFIXES = {"jpeg": ".jpg"}
@@ -39,7 +40,7 @@ def decompress(
     bits: str,
     region: tuple[int, int, int, int] | None,
     allow_partial: bool,
-    shared: Shared,
+    shared: CommonOptions,
 ) -> None:
     """Decompress .aec files to pictures.
 
@@ -50,7 +51,9 @@ def decompress(
     from ..files import SUFFIX, picture_format
 
     suffix = SUFFIXES.get(kind or "png", f".{kind or 'png'}")
-    planned, single = batch.plan(inputs, shared, lambda p: p.suffix == SUFFIX, suffix, lambda p: p.suffix != SUFFIX)
+    planned, single = plan(
+        inputs, shared.output, shared.recursive, lambda p: p.suffix == SUFFIX, suffix, lambda p: p.suffix != SUFFIX
+    )
     workers, threads = batch.threads_of(len(planned), shared)
 
     def work(job: Job) -> Outcome:

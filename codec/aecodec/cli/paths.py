@@ -1,0 +1,95 @@
+"""Which files the inputs stand for, and where their results go."""
+
+import glob
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from ..errors import AecodecError
+
+STREAM = Path("-")  # stdin or stdout
+
+
+@dataclass(frozen=True)
+class Job:
+    source: Path
+    target: Path
+
+
+def plan(
+    inputs: tuple[Path, ...],
+    output: Path | None,
+    recursive: bool,
+    wanted: Callable[[Path], bool],
+    suffix: str,
+    is_output: Callable[[Path], bool],
+) -> tuple[list[Job], bool]:
+    """-> the jobs, and whether there is but one file, which was named.
+
+    wanted: which files of a folder to take. is_output: whether a second argument is the first one's output.
+    Raises AecodecError if two results would have one name, or a folder is given without --recursive.
+    """
+    is_file = output is not None and not output.is_dir() and (output == STREAM or output.suffix != "")  # not a folder
+    if len(inputs) == 2 and output is None and (inputs[1] == STREAM or is_output(inputs[1])):
+        return [Job(*inputs)], True
+    if len(inputs) == 1 and (is_file or inputs[0] == STREAM):
+        if output is not None and not is_file:
+            raise click.UsageError("stdin has no name that a file in a folder could take")
+        return [Job(inputs[0], output or STREAM)], True
+    if STREAM in inputs:
+        raise click.UsageError("'-' stands alone, or with one other file")
+    paths, named = expand(inputs)
+    placed = [place for path in paths for place in places(path, output, recursive, wanted)]
+    sources = [source for source, _ in placed]
+    jobs = [Job(*pair) for pair in zip(sources, unique(targets(placed, suffix)), strict=True)]
+    return jobs, len(inputs) == 1 and named and not paths[0].is_dir()
+
+
+def expand(inputs: tuple[Path, ...]) -> tuple[list[Path], bool]:
+    """The inputs with their patterns resolved -> the paths, and whether no pattern was among them.
+
+    Raises AecodecError if a pattern matches nothing.
+    """
+    paths: list[Path] = []
+    named = True
+    for given in inputs:
+        if given.exists() or not glob.has_magic(str(given)):
+            paths.append(given)
+            continue
+        matches = sorted(map(Path, glob.glob(str(given), recursive=True)))
+        if not matches:
+            raise AecodecError(f"{given}: no such files")
+        paths += matches
+        named = False
+    return paths, named
+
+
+def places(path: Path, output: Path | None, recursive: bool, wanted: Callable[[Path], bool]) -> list[tuple[Path, Path]]:
+    """A file, or the files of a folder that are wanted, each with the folder that its result goes to.
+
+    Raises AecodecError if it is a folder and those are not to be taken.
+    """
+    if not path.is_dir():
+        return [(path, output or path.parent)]
+    if not recursive:
+        raise AecodecError(f"{path} is a folder; -r takes what is in it")
+    files = sorted(p for p in path.rglob("*") if p.is_file() and wanted(p))
+    return [(file, output / file.parent.relative_to(path) if output else file.parent) for file in files]
+
+
+def targets(placed: list[tuple[Path, Path]], suffix: str) -> list[Path]:
+    """The results' names: a.jpg gives a.aec; but beside a.png the two give a.jpg.aec and a.png.aec."""
+    short = [folder / (source.stem + suffix) for source, folder in placed]
+    count = Counter(short)
+    return [t if count[t] == 1 else t.with_name(source.name + suffix) for t, (source, _) in zip(short, placed, strict=True)]
+
+
+def unique(names: list[Path]) -> list[Path]:
+    """The names themselves. Raises AecodecError if one occurs twice."""
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if twice:
+        raise AecodecError(f"two inputs would be written to {twice[0]}")
+    return names
