@@ -13,21 +13,14 @@ from pathlib import Path
 from results import write
 
 ROOT = Path(__file__).parent.parent
-FLAGS = [f"-I{ROOT / 'csrc'}", "-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi"]
-AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mprefer-vector-width=512"]
-SETS = {"scalar": [], "avx2": ["-mavx2"], "avx512": AVX512}
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        objects = []
-        for name, flags in SETS.items():
-            objects.append(Path(folder) / f"{name}.o")
-            subprocess.run(["g++", *FLAGS, *flags, "-c", ROOT / "csrc" / "kernels" / f"{name}.cpp", "-o", objects[-1]], check=True)
-        sources = [ROOT / "bench" / "kernels.cpp", ROOT / "csrc" / "kernels" / "dispatch.cpp"]
-        program = Path(folder) / "kernels"
-        subprocess.run(["g++", *FLAGS, "-DAEC_HAVE_AVX2", "-DAEC_HAVE_AVX512", *sources, *objects, "-o", program], check=True)
-        text = subprocess.run([program], check=True, capture_output=True, text=True).stdout
+        configure = ["cmake", "--preset", "release", "-B", folder, "-DAECODEC_PYTHON=OFF"]
+        subprocess.run(configure, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["cmake", "--build", folder, "--target", "kernel_bench"], check=True, stdout=subprocess.DEVNULL)
+        text = subprocess.run([Path(folder) / "kernel_bench"], check=True, capture_output=True, text=True).stdout
     print(write("kernels", json.loads(text)))
 
 

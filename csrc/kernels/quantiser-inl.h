@@ -74,7 +74,7 @@ Quantised quantise(const GroupQuantiser& q, const float* residual, const float* 
     const Latents latents(residual, sigma);
     Beam beam(search.paths);
     beam.offer(Path());
-    DigitPrior prior;
+    DigitPrior prior;  // NOLINT(cppcoreguidelines-pro-type-member-init): digit_prior fills it, and 2 KB cost time
     for (int digit = top_digit(q, latents); digit > 0; --digit) {
         Beam next(search.paths);
         for (const Path& path : beam) {

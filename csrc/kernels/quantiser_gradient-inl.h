@@ -121,7 +121,7 @@ inline void high_rate_gradient(const GroupQuantiser& q, const Latents& latents, 
 void quantise_gradient(const GroupQuantiser& q, const GroupLatents& group, float beta, const Quantised& chosen,
                        const LossGradient& loss, const GroupGradient& out) {
     const Latents latents(group.residual, group.sigma);
-    DigitPrior prior;
+    DigitPrior prior;  // NOLINT(cppcoreguidelines-pro-type-member-init): digit_prior fills it, and 2 KB cost time
     Path path;
     bool smooth = latents.sigma_max > kSmooth;
     for (int digit = top_digit(q, latents); digit >= 0; --digit) {

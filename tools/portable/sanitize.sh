@@ -7,9 +7,8 @@ cd "$(dirname "$0")/../.."
 python=${PYTHON:-python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cmake -S . -B "$work/build" -Wno-dev -DPYTHON_EXECUTABLE="$("$python" -c 'import sys; print(sys.executable)')" \
-  -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" -DCMAKE_BUILD_TYPE=None \
-  -DCMAKE_CXX_FLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" >"$work/log"
+cmake --preset asan -B "$work/build" -Wno-dev -DPython_EXECUTABLE="$("$python" -c 'import sys; print(sys.executable)')" \
+  -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" >"$work/log"
 cmake --build "$work/build" -j 2 >>"$work/log"
 cp -r codec/aecodec "$work/aecodec"
 rm -f "$work"/aecodec/_core*.so
