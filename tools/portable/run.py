@@ -24,17 +24,6 @@ from aecodec.model import shipped
 
 ROOT = Path(__file__).parent.parent.parent
 GOLDEN = ROOT / "tests" / "conformance"
-SOURCES = [
-    "model/model",
-    "model/tiling",
-    "kernels/dispatch",
-    "kernels/scalar",
-    "entropy/latent_coder",
-    *(f"runtime/{s}" for s in ("layers", "row_stream", "stage", "stage_coders", "network")),
-]
-FLAGS = ["-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi", "-pthread", "-static", f"-I{ROOT / 'csrc'}"]
-AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"]
-SIMD_FLAGS = {"avx2": ["-mavx2"], "avx512": AVX512, "neon": []}
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g"]
 
 
@@ -75,41 +64,43 @@ def bundle(names: list[str]) -> bytes:
     return b"".join(parts)
 
 
-def build(compiler: str, flags: list[str], simds: list[str], folder: Path) -> Path:
-    """Compiles the driver with the portable kernels and those of some instruction sets; -> the program."""
-    program = folder / "-".join([compiler, *flags]).replace("/", "_").replace(",", "_")
-    sources = [ROOT / "csrc" / f"{s}.cpp" for s in SOURCES]
-    sanitized = any("sanitize" in f for f in flags)
-    extra = []
-    for simd in simds:
-        object_file = folder / f"{simd}.o"
-        options = [f for f in FLAGS if f != "-static"] + flags + SIMD_FLAGS[simd]
-        subprocess.run([compiler, *options, "-c", ROOT / "csrc" / "kernels" / f"{simd}.cpp", "-o", object_file], check=True)
-        extra += [f"-DAEC_HAVE_{simd.upper()}", object_file]
-    link = [f for f in FLAGS if f != "-static" or not sanitized]  # the sanitizers' libraries are shared ones
-    driver = ROOT / "tools" / "portable" / "decode.cpp"
-    subprocess.run([compiler, *link, *flags, *extra, driver, *sources, "-o", program], check=True)
-    return program
+def build(compiler: str, flags: list[str], machine: str | None, folder: Path) -> Path:
+    """Builds CMake's target portable_decode with these flags alone, for this machine or another; -> the program."""
+    work = folder / "-".join([compiler, *flags]).replace("/", "_").replace(",", "_")
+    settings = {
+        "AECODEC_PYTHON": "OFF",
+        "CMAKE_BUILD_TYPE": "None",
+        "CMAKE_CXX_COMPILER": compiler,
+        "CMAKE_CXX_FLAGS": " ".join(flags),
+    }
+    if flags != SANITIZERS:  # whose libraries are shared ones
+        settings["CMAKE_EXE_LINKER_FLAGS"] = "-static"
+    if machine:
+        settings |= {"CMAKE_SYSTEM_NAME": "Linux", "CMAKE_SYSTEM_PROCESSOR": machine}
+    quiet = {"check": True, "stdout": subprocess.DEVNULL}
+    subprocess.run(["cmake", "-S", ROOT, "-B", work, *(f"-D{k}={v}" for k, v in settings.items())], **quiet)
+    subprocess.run(["cmake", "--build", work, "--target", "portable_decode", "-j", "2"], **quiet)
+    return work / "portable_decode"
 
 
 def main() -> None:
     native = [c for c in ("g++", "clang++") if shutil.which(c)]
     simds = [s for s in _core.available_simd() if s != "scalar"]
-    builds = [(c, [level], simds, []) for c in native for level in ("-O0", "-O3")]
-    builds += [(c, SANITIZERS, simds, []) for c in native[:1]]
+    builds = [(c, [level], simds, None) for c in native for level in ("-O0", "-O3")]
+    builds += [(c, SANITIZERS, simds, None) for c in native[:1]]
     if "--all" in sys.argv:
         for machine, its in (("aarch64", ["neon"]), ("s390x", [])):
-            builds += [(f"{machine}-linux-gnu-g++", [level], its, [f"qemu-{machine}"]) for level in ("-O0", "-O3")]
+            builds += [(f"{machine}-linux-gnu-g++", [level], its, machine) for level in ("-O0", "-O3")]
     expected = json.loads((GOLDEN / "expected.json").read_text())
     names = [n for n in expected if len(expected[n]["shape"]) == 3]  # gray pictures are made gray in Python
     failures = 0
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "bundle").write_bytes(bundle(names))
-        for compiler, flags, simds, emulator in builds:
-            program = build(compiler, flags, simds, folder)
+        for compiler, flags, simds, machine in builds:
+            program = build(compiler, flags, machine, folder)
             for kernels, threads in itertools.product(["scalar", *simds], (1, 2)):
-                command = [*emulator, program, folder / "bundle", kernels, str(threads)]
+                command = [*([f"qemu-{machine}"] if machine else []), program, folder / "bundle", kernels, str(threads)]
                 pixels, at, wrong = subprocess.run(command, check=True, capture_output=True).stdout, 0, []
                 for name in names:
                     size = int(np.prod(expected[name]["shape"]))
