@@ -3,6 +3,7 @@
 `threads` 0 means one a core. The GIL is released while a function works.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -168,7 +169,7 @@ class Network:
 
     def decode(
         self,
-        streams: list[list[bytes | None]],
+        streams: Sequence[Sequence[bytes | None]],
         frame: Frame,
         scale: int = 1,
         region: tuple[int, int, int, int] | None = None,
@@ -183,7 +184,7 @@ class Network:
 
     def decode_deep(
         self,
-        streams: list[list[bytes | None]],
+        streams: Sequence[Sequence[bytes | None]],
         frame: Frame,
         scale: int = 1,
         region: tuple[int, int, int, int] | None = None,
@@ -191,7 +192,7 @@ class Network:
     ) -> _UInt16:
         """The same with 16 bits a colour, 0..65535: what the network gives, rounded less."""
 
-    def decode_codes(self, streams: list[list[bytes | None]], frame: Frame, threads: int = 0) -> list[NDArray[np.uint8]]:
+    def decode_codes(self, streams: Sequence[Sequence[bytes | None]], frame: Frame, threads: int = 0) -> list[NDArray[np.uint8]]:
         """Returns every stage's codes, coarse to fine: (h, w, groups, digits) indices of codewords, the coarsest digit first."""
 
     def tiles(

@@ -4,6 +4,7 @@ Only bytes are looked at here: every length and size is checked before it is use
 its index, which says where everything lies; so a reader fetches only what it wants.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -21,20 +22,27 @@ class Contents:
     """Everything in a file."""
 
     header: Header
-    streams: list[list[bytes | None]]  # [stream][tile]: the coded latents, coarse to fine; None where a damaged file lacks them
+    streams: Sequence[
+        Sequence[bytes | None]
+    ]  # [stream][tile]: the coded latents, coarse to fine; None where a damaged file lacks them
     metadata: dict[str, bytes] = field(default_factory=dict)  # by the names of METADATA
     alpha: bytes | None = None  # a PNG file of one 8-bit channel
     lossless: bytes | None = None  # a WebP file of the pixels; there are no streams then
 
 
 def write(contents: Contents) -> bytes:
+    """The bytes of a file. Raises ValueError if a tile of a stream is missing."""
     parts = [MAGIC, chunk(HEADER, contents.header.pack())]
     parts += [chunk(METADATA[name], payload) for name, payload in contents.metadata.items()]
     if contents.alpha is not None:
         parts.append(chunk(ALPHA, contents.alpha))
     if contents.lossless is not None:
         parts.append(chunk(LOSSLESS, contents.lossless))
-    parts += [chunk(STREAM, tile) for stream in contents.streams for tile in stream]
+    for stream in contents.streams:
+        for tile in stream:
+            if tile is None:
+                raise ValueError("a tile of a stream is missing")
+            parts.append(chunk(STREAM, tile))
     return b"".join(parts)
 
 

@@ -138,7 +138,8 @@ class Decoder:
         streams = self._streams(scale, box)
         needed = max(i for i, tiles in enumerate(streams) if tiles != [None] * len(tiles)) + 1
         for count in range(1, needed + 1):
-            known = [tiles if i < count else [None] * len(tiles) for i, tiles in enumerate(streams)]
+            missing: list[bytes | None] = [None] * self.header.tiles
+            known = [tiles if i < count else missing for i, tiles in enumerate(streams)]
             yield self._pixels(known, scale, box)
 
     def codes(self) -> list[np.ndarray]:
@@ -172,6 +173,7 @@ class Decoder:
 
     def _exact(self, scale: int, box: Region, bits: int) -> np.ndarray:
         h = self.header
+        assert self.index.lossless is not None  # the caller has looked
         pixels = lossless.unpack(chunks.load(self._file, self.index.lossless), h.height, h.width, h.colour == GRAY)
         pixels = crop(reduce(pixels, scale), box)
         return pixels if bits == 8 else pixels.astype(np.uint16) * 257
@@ -182,7 +184,7 @@ class Decoder:
             decode = network.decode if bits == 8 else network.decode_deep
             pixels = decode(streams, frame, scale, box, self._threads)
         if self.header.colour == GRAY:
-            return (pixels.sum(2, dtype=np.uint32) // 3).astype(pixels.dtype)
+            return np.asarray((pixels.sum(2, dtype=np.uint32) // 3).astype(pixels.dtype))
         return pixels
 
 

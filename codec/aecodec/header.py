@@ -1,6 +1,7 @@
 """The header of an .aec file, whose fields have their one definition here: docs/format.md, section 1."""
 
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from ._core import constants
 from .chunks import read_varint, varint
@@ -12,12 +13,12 @@ MAX_PIXELS = 1 << 28  # larger pictures are refused, lest a few bytes claim all 
 GRAY, RGB = 0, 1
 
 
-def packed(bits: int, low: int, high: int):
+def packed(bits: int, low: int, high: int) -> Any:
     """A header field of the packed integer: stored as value - low in so many bits."""
     return field(metadata={"bits": bits, "low": low, "high": high})
 
 
-def varied(low: int, high: int):
+def varied(low: int, high: int) -> Any:
     """A header field after the packed integer: stored as value - low in a variable number of bytes."""
     return field(metadata={"bits": None, "low": low, "high": high})
 

@@ -1,20 +1,21 @@
 """What is in a file, without decoding it."""
 
 import io
+from typing import Any
 
 from . import chunks
 from .decoder import Decoder
 from .model import shipped
 
 
-def info(data: bytes) -> dict:
+def info(data: bytes) -> dict[str, Any]:
     """The header, the sizes and the chunks of an .aec file, as plain values. Raises FileError where it is damaged."""
     decoder = Decoder(data, check=True)
     header, index, stages = decoder.header, decoder.index, shipped().shape["stages"]
     streams = []
     for number, tiles in enumerate(index.streams):
         levels = sorted({8 << s["level"] for s in stages if s["stream"] == number}, reverse=True)
-        sizes = [c.size for c in tiles]
+        sizes = [c.size for c in tiles if c is not None]  # a whole file lacks none
         streams.append({"scales": [f"1/{n}" for n in levels], "bytes": sum(sizes), "tiles": sizes})
     return {
         **header.describe(),

@@ -1,10 +1,20 @@
 """What users ask for: a quality, with the rate-distortion trade-off λ that it stands for, and an effort."""
 
+from typing import TYPE_CHECKING, overload
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
 EFFORT_MIN, EFFORT_MAX, EFFORT_DEFAULT = 1, 9, 4  # fast to small: see effort.py
 LAMBDA_MIN, LAMBDA_MAX = 0.0005, 0.65  # of the loss bits/pixel + λ·MSE, with the MSE of 0..255 pixel values
 
 
-def quality_to_lambda(quality):
+@overload
+def quality_to_lambda(quality: float) -> float: ...
+@overload
+def quality_to_lambda(quality: "Tensor") -> "Tensor": ...
+def quality_to_lambda(quality: "float | Tensor") -> "float | Tensor":
     """λ of a quality: log-linear, so that equal steps of quality are equal ratios of λ. Takes floats or tensors."""
-    return LAMBDA_MIN * (LAMBDA_MAX / LAMBDA_MIN) ** ((quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN))
+    lam: float | Tensor = LAMBDA_MIN * (LAMBDA_MAX / LAMBDA_MIN) ** ((quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN))
+    return lam

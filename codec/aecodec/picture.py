@@ -28,7 +28,7 @@ class Picture:
     metadata: dict[str, bytes] = field(default_factory=dict)
     rounded: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         p = self.pixels
         if p.dtype not in (np.uint8, np.uint16) or not (p.ndim == 2 or (p.ndim == 3 and p.shape[2] == 3)):
             raise PictureError(f"pixels must be uint8 (H, W, 3) or (H, W), not {p.dtype} {p.shape}")
@@ -59,9 +59,10 @@ class Picture:
     @classmethod
     def from_pillow(cls, image: Image.Image, first_frame: bool = False) -> "Picture":
         """Any still picture, or an animation's first; more than 8 bits are rounded to 8, and EXIF's orientation is applied."""
-        moves = getattr(image, "n_frames", 1) > 1 and image.format != "MPO"  # an MPO's other frames are views of its first
+        frames = getattr(image, "n_frames", 1)
+        moves = frames > 1 and image.format != "MPO"  # an MPO's other frames are views of its first
         if moves and not first_frame:
-            raise PictureError(f"the picture is animated ({image.n_frames} frames); only still pictures can be compressed")
+            raise PictureError(f"the picture is animated ({frames} frames); only still pictures can be compressed")
         try:
             image.load()
         except (OSError, SyntaxError, ValueError) as error:
@@ -108,11 +109,11 @@ class Picture:
 
     @property
     def height(self) -> int:
-        return self.pixels.shape[0]
+        return int(self.pixels.shape[0])
 
     @property
     def width(self) -> int:
-        return self.pixels.shape[1]
+        return int(self.pixels.shape[1])
 
     @property
     def pixels_count(self) -> int:

@@ -6,7 +6,7 @@ exif=..., icc_profile=..., xmp=...).
 """
 
 from dataclasses import replace
-from typing import IO
+from typing import IO, Any, BinaryIO, cast
 
 from PIL import Image, ImageFile
 
@@ -32,7 +32,7 @@ class AecImageFile(ImageFile.ImageFile):
 
     def _open(self) -> None:
         try:
-            self.decoder: Decoder | None = Decoder(self.fp)
+            self.decoder: Decoder | None = Decoder(cast(BinaryIO, self.fp))
             for key, name in (("icc_profile", "icc"), ("exif", "exif"), ("xmp", "xmp")):
                 if name in self.decoder.index.metadata:
                     self.info[key] = self.decoder.metadata[name]
@@ -42,7 +42,7 @@ class AecImageFile(ImageFile.ImageFile):
         self._mode, self._size = self.decoder.mode, self.decoder.size
         self.scale = 1
 
-    def draft(self, mode: str | None, size: tuple[int, int] | None):
+    def draft(self, mode: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int, float, float]] | None:
         """Sets up a reduced picture of at least `size`; `mode` is kept as it is."""
         if self.decoder is None or size is None:
             return None
@@ -51,7 +51,7 @@ class AecImageFile(ImageFile.ImageFile):
         self._size = (-(-width // self.scale), -(-height // self.scale))
         return self.mode, (0, 0, width / self.scale, height / self.scale)
 
-    def load(self):
+    def load(self) -> Any:
         if self.decoder is not None:
             try:
                 image = Image.fromarray(self.decoder.decode(self.scale))
@@ -59,7 +59,7 @@ class AecImageFile(ImageFile.ImageFile):
                 raise OSError(str(error)) from error
             self.im = image.im
             self.decoder = None
-            if self._exclusive_fp and self._close_exclusive_fp_after_loading:
+            if self.fp is not None and self._exclusive_fp and self._close_exclusive_fp_after_loading:
                 self.fp.close()
             self.fp = None
         return Image.Image.load(self)

@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -11,13 +12,16 @@ from .errors import PictureError
 FORMATS = ("PNG", "TIFF")
 
 
-def save(array: np.ndarray, metadata: dict[str, bytes], file: BinaryIO, format: str) -> None:
+def save(array: np.ndarray, metadata: dict[str, bytes], file: Path | BinaryIO, format: str) -> None:
     """array: uint16 (H, W), (H, W, 2), (H, W, 3) or (H, W, 4).
 
     Raises PictureError where the format is neither of FORMATS, or its package is missing.
     """
     if format not in FORMATS:
         raise PictureError(f"pictures of 16 bits can be written as {' or '.join(FORMATS)}, not as {format}")
+    if isinstance(file, Path):
+        with file.open("wb") as opened:
+            return save(array, metadata, opened, format)
     try:
         (save_png if format == "PNG" else save_tiff)(array, metadata, file)
     except ImportError as error:

@@ -55,8 +55,9 @@ def for_psnr(picture: Picture, wanted: float, threads: int = 0, effort: int = EF
 
     def falls_short(quality: int) -> bool:
         encoding = encode(picture, quality, threads, effort=effort, codewords=True)
-        found[quality] = TargetResult(encoding, quality, psnr(picture.pixels, decode(encoding.data, threads).pixels))
-        return found[quality].psnr < wanted
+        reached = psnr(picture.pixels, decode(encoding.data, threads).pixels)
+        found[quality] = TargetResult(encoding, quality, reached)
+        return reached < wanted
 
     quality = 1 + (bisect(falls_short, QUALITY_MIN, QUALITY_MAX) or QUALITY_MIN - 1)
     exact = encode_exactly(picture, effort)

@@ -1,6 +1,7 @@
 """The command line: one module for each kind of command, and `jobs` for what they share."""
 
 import sys
+from typing import Any
 
 import click
 
@@ -13,7 +14,7 @@ from .batch import one_line
 class Commands(click.Group):
     """Ends with one line on stderr and exit status 1 where a command cannot do its work; 2 is click's, for wrong usage."""
 
-    def invoke(self, context: click.Context):
+    def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
         except BrokenPipeError:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
@@ -65,14 +65,14 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def options(command):
+def options(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command the common options, as `shared`."""
     names = [f.name for f in fields(CommonOptions)]
 
     @functools.wraps(command)
-    def bundled(**values):
+    def bundled(**values: Any) -> None:
         shared = CommonOptions(**{name: values.pop(name) for name in names})
-        return command(shared=shared, **values)
+        command(shared=shared, **values)
 
     for option in reversed(
         [
@@ -146,7 +146,7 @@ def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
         sys.exit(1)
 
 
-def progress(total: int, hidden: bool):
+def progress(total: int, hidden: bool) -> Any:
     """A bar on stderr, where that is a terminal."""
     from tqdm import tqdm
 
@@ -161,7 +161,7 @@ def report(batch: Batch, outcomes: list[Outcome]) -> None:
     coded = sum(o.bytes_before if o.quality is None else o.bytes_after for o in done)  # only `compress` has a quality
     bpp = 8 * coded / pixels if pixels else None
     if batch.shared.as_json:
-        summary = {"files": len(outcomes), **{k: counts[k] for k in ("done", "kept", "failed")}}
+        summary: dict[str, int | float | None] = {"files": len(outcomes), **{k: counts[k] for k in ("done", "kept", "failed")}}
         summary |= {"bytes_before": before, "bytes_after": after, "mean_bpp": bpp and round(bpp, 4)}
         click.echo(json.dumps({"files": [asdict(o) for o in outcomes], "summary": summary}, indent=1))
     elif not batch.shared.quiet and not batch.single:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 UNITS = {"": 1, "k": 1000, "ki": 1024, "m": 10**6, "mi": 1024**2}
 
 
-class Size(click.ParamType):
+class Size(click.ParamType):  # type: ignore[type-arg]  # older releases of click have no type argument
     name = "bytes"
 
-    def convert(self, value, param, context):
+    def convert(self, value: str, param: click.Parameter | None, context: click.Context | None) -> float:
         text = value.lower().removesuffix("b")
         number = text.rstrip("kmi")
         try:

@@ -14,10 +14,10 @@ FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP", "tiff": "TIFF", "ppm": 
 SUFFIXES = {"jpeg": ".jpg"}
 
 
-class Rectangle(click.ParamType):
+class Rectangle(click.ParamType):  # type: ignore[type-arg]  # older releases of click have no type argument
     name = "x,y,w,h"
 
-    def convert(self, value, param, context):
+    def convert(self, value: str, param: click.Parameter | None, context: click.Context | None) -> tuple[int, int, int, int]:
         try:
             x, y, w, h = map(int, value.split(","))
         except ValueError:

@@ -4,11 +4,15 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import AecodecError, PictureError
 from .batch import one_line
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FILE = click.Path(path_type=Path)
 AMPLIFICATION = 8  # of differences, in the picture of them
@@ -96,7 +100,7 @@ def compare(first: Path, second: Path, difference: Path | None, force: bool, as_
     click.echo("MS-SSIM: " + (similarity if isinstance(similarity, str) else f"{similarity:.5f}"))
 
 
-def rgb(path: Path):
+def rgb(path: Path) -> "np.ndarray":
     """The colours of a picture or an .aec file, uint8 (H, W, 3)."""
     from ..decoder import decode
     from ..files import SUFFIX
@@ -108,7 +112,7 @@ def rgb(path: Path):
         raise type(error)(f"{path}: {error}") from error
 
 
-def ms_ssim(a, b) -> float | str:
+def ms_ssim(a: "np.ndarray", b: "np.ndarray") -> float | str:
     """Or why there is none."""
     from .. import metrics
 
