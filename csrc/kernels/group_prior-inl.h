@@ -85,7 +85,7 @@ inline void digit_prior(const GroupQuantiser& q, const Latents& latents, int dig
                         DigitPrior& prior) {
     const bool fine = digit == 0;
     prior.digit = digit;
-    prior.scale = static_cast<float>(1 << 2 * digit);
+    prior.scale = static_cast<float>(1 << kDigitBits * digit);
     prior.stride = q.codewords;
     prior.count =
         path.has_coarser_code ? q.codewords : (fine ? q.fine_prefix : q.coarse_prefix)[latents.prefix_index(digit)];

@@ -47,7 +47,7 @@ void frequencies(const int32_t* exponents, int count, uint16_t* out) {
 
     // Each gets one count and its share of the rest; what rounding down leaves goes to the likeliest (the first of
     // them).
-    const uint64_t scale = (static_cast<uint64_t>(65536 - count) << 24) / total;  // at most 2^24
+    const uint64_t scale = (static_cast<uint64_t>((1 << kFrequencyBits) - count) << 24) / total;  // at most 2^24
     const u32x8 high = (u32x8)splat(static_cast<int32_t>(scale >> 8)),
                 rest = (u32x8)splat(static_cast<int32_t>(scale & 255));
     i32x8 given = splat(0);
@@ -59,7 +59,7 @@ void frequencies(const int32_t* exponents, int count, uint16_t* out) {
         likeliest.offer(-__builtin_convertvector(f, f32x8), k);  // exact: f is below 2^24
         store(out + k, __builtin_convertvector(f, u16x8));
     }
-    int32_t left = 65536;
+    int32_t left = 1 << kFrequencyBits;
     for (int i = 0; i < 8; ++i) left -= given[i];
     float most;
     const int at = likeliest.index(most);
