@@ -77,24 +77,27 @@ void quantise_gradient(const StageQuantiser& q, const float* residual, const flo
     const Prepared prepared(q);
     const int64_t fine_size = static_cast<int64_t>(q.groups) * kGroup * q.codewords,
                   weight_size = static_cast<int64_t>(q.groups) * 2 * q.codewords;
-    const int workers = thread_count(threads);
-    std::vector<std::vector<float>> shared(workers,
-                                           std::vector<float>(fine_size + weight_size + 2));  // a worker's own sums
-    parallel_for(count, workers, 64, [&](int64_t begin, int64_t end, int worker) {
-        float* sums = shared[worker].data();
-        for (int64_t n = begin * q.groups; n < end * q.groups; ++n) {
-            const int64_t g = n % q.groups;
-            Quantised chosen{};
-            std::copy(code + n * q.digits, code + (n + 1) * q.digits, chosen.code);
-            float* weight = sums + fine_size + g * 2 * q.codewords;
-            kernels().quantise_gradient(prepared.groups[g], {residual + n * kGroup, sigma + n * kGroup}, q.beta, chosen,
-                                        {grad_value + n * kGroup, grad_bits[n]},
-                                        {rate + n * kGroup,
-                                         soft_value + n * kGroup,
-                                         grad_sigma + n * kGroup,
-                                         sums + g * kGroup * q.codewords,
-                                         {weight, weight + q.codewords},
-                                         sums + fine_size + weight_size});
+    // Each part of the residuals has sums of its own, and the parts do not depend on which thread is faster: so the
+    // results are the same in every run with as many threads.
+    const int64_t parts = std::min<int64_t>(thread_count(threads), std::max<int64_t>(count, 1));
+    std::vector<std::vector<float>> shared(parts, std::vector<float>(fine_size + weight_size + 2));
+    parallel_for(parts, threads, 1, [&](int64_t first, int64_t last, int) {
+        for (int64_t part = first; part < last; ++part) {
+            float* sums = shared[part].data();
+            for (int64_t n = count * part / parts * q.groups; n < count * (part + 1) / parts * q.groups; ++n) {
+                const int64_t g = n % q.groups;
+                Quantised chosen{};
+                std::copy(code + n * q.digits, code + (n + 1) * q.digits, chosen.code);
+                float* weight = sums + fine_size + g * 2 * q.codewords;
+                kernels().quantise_gradient(prepared.groups[g], {residual + n * kGroup, sigma + n * kGroup}, q.beta,
+                                            chosen, {grad_value + n * kGroup, grad_bits[n]},
+                                            {rate + n * kGroup,
+                                             soft_value + n * kGroup,
+                                             grad_sigma + n * kGroup,
+                                             sums + g * kGroup * q.codewords,
+                                             {weight, weight + q.codewords},
+                                             sums + fine_size + weight_size});
+            }
         }
     });
     for (const auto& sums : shared) {
