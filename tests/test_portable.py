@@ -1,5 +1,6 @@
 """The runtime built without Python, unoptimised and optimised and with sanitizers: the quick part of tools/portable/run.py."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
 def test_every_build_decodes_to_the_same_pixels():
     script = Path(__file__).parent.parent / "tools" / "portable" / "run.py"
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=900)
+    # CMake and Ninja may be those of this environment
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=900, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "WRONG" not in done.stdout and done.stdout.count("same") >= 6
