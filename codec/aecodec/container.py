@@ -22,9 +22,7 @@ class Contents:
     """Everything in a file."""
 
     header: Header
-    streams: Sequence[
-        Sequence[bytes | None]
-    ]  # [stream][tile]: the coded latents, coarse to fine; None where a damaged file lacks them
+    streams: Sequence[Sequence[bytes | None]]  # [stream][tile]: coded latents, coarse to fine; None if a damaged file lacks them
     metadata: dict[str, bytes] = field(default_factory=dict)  # by the names of METADATA
     alpha: bytes | None = None  # a PNG file of one 8-bit channel
     lossless: bytes | None = None  # a WebP file of the pixels; there are no streams then
