@@ -190,10 +190,16 @@ def test_command_trains_exports_survives_a_kill_and_resumes(pictures, tmp_path):
     assert again.returncode == 1 and "holds a run already" in again.stderr and again.stderr.count("\n") == 1
 
     before = checkpoint.load(tmp_path / CHECKPOINT)[1]
-    process = subprocess.Popen([*command, "--resume", tmp_path, "--minutes", "50"], stderr=subprocess.PIPE)
-    time.sleep(12)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    log = tmp_path / "log.jsonl"
+    reported, deadline = log.stat().st_size, time.monotonic() + 120
+    process = subprocess.Popen([*command, "--resume", tmp_path, "--minutes", "50"], stderr=subprocess.DEVNULL)
+    try:
+        while log.stat().st_size == reported:  # until it has made steps
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     assert checkpoint.load(tmp_path / CHECKPOINT)[1]["step"] >= before["step"]
     minutes = before["seconds"] / 60 + 0.05
     done = subprocess.run([*command, "--resume", tmp_path, "--minutes", str(minutes)], capture_output=True, text=True, timeout=300)
