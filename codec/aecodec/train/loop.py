@@ -24,7 +24,7 @@ from ..model import Model
 from ..network.codebook import Codebook
 from ..network.device import bfloat16_is_fast
 from ..network.fixed_point import export, restore
-from ..network.loss import PREVIEW_WEIGHT, distortion, preview_error, structural
+from ..network.loss import PREVIEW_WEIGHT, distortion, preview_error, visible
 from ..network.network import Network, Quantise, Shape, compute_in, initialise, quality_features
 from ..network.transforms import BLOCK
 from ..options import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
@@ -62,7 +62,7 @@ class Settings:
     warmup: int = 500  # steps
     average: float = 0.998  # decay of the moving average of the weights
     clip: float = 8.0  # norm of the gradient; most are 4 to 10
-    structure: float = 0.25  # share of the structural distortion in the loss
+    visual: float = 0.7  # share of the visible error in the distortion
     preview: float = PREVIEW_WEIGHT
     trained: bool = False  # what the run starts from: RATE_SHARES hold
     validation_pictures: int = 16
@@ -73,13 +73,13 @@ class Settings:
     bfloat16: bool = bfloat16_is_fast()  # in the network's branches
 
 
-def losses(x: Tensor, y: Tensor, bits: Tensor, quality: Tensor, structure: float) -> tuple[Tensor, Tensor, Tensor]:
+def losses(x: Tensor, y: Tensor, bits: Tensor, quality: Tensor, visual: float) -> tuple[Tensor, Tensor, Tensor]:
     """-> the loss λ^(-1/2)·(bits/pixel + λ·distortion), bits per pixel and distortion (0..255, squared) of each picture, (B,) each.
 
     With that factor it is about the same at every quality, and so a percent of the rate counts equally everywhere.
     """
     lam = quality_to_lambda(quality)
-    bpp, d = bits.sum(1) / (x.shape[2] * x.shape[3]), distortion(x, y, structure)
+    bpp, d = bits.sum(1) / (x.shape[2] * x.shape[3]), distortion(x, y, visual)
     return lam**-0.5 * (bpp + lam * d), bpp, d
 
 
@@ -100,7 +100,7 @@ def rate_share(name: str) -> float:
 @torch.no_grad()
 def validate(net: Network, quantise: Quantise, paths: list[Member]) -> dict:
     """Means over pictures at every validation quality, on what a decoder would show: loss (with the MSE alone), bpp,
-    PSNR, structural distortion, and how exact means of blocks are."""
+    PSNR, visible error, and how exact means of blocks are."""
     rows = []
     for path in paths:
         x = torch.from_numpy(load(path).copy()).permute(2, 0, 1)[None].float()
@@ -111,15 +111,15 @@ def validate(net: Network, quantise: Quantise, paths: list[Member]) -> dict:
             decoded: list[Tensor] = []
             y, bits = net(x, q, quantise, decoded)
             y = y.clamp(0, 255).round()
-            loss, bpp, mse = losses(x, y, bits, q, structure=0)
+            loss, bpp, mse = losses(x, y, bits, q, visual=0)
             small = [preview_error(x, p) for p in (net.reduced(decoded), F.avg_pool2d(y, BLOCK))]
-            rows.append([loss, bpp, psnr(mse), -10 * math.log10(structural(x, y)), *map(psnr, small)])
+            rows.append([loss, bpp, psnr(mse), -10 * math.log10(visible(x, y)), *map(psnr, small)])
     mean = torch.tensor(rows).reshape(len(paths), len(VALIDATION_QUALITIES), 6).mean(0)
     return {
         "validation_loss": round(mean[:, 0].mean().item(), 4),
         "validation_bpp": [round(v, 4) for v in mean[:, 1].tolist()],
         "validation_psnr": [round(v, 3) for v in mean[:, 2].tolist()],
-        "validation_structure_db": [round(v, 3) for v in mean[:, 3].tolist()],
+        "validation_visual_db": [round(v, 3) for v in mean[:, 3].tolist()],
         "validation_preview_psnr": [round(v, 2) for v in mean[:, 4].tolist()],  # of the preview
         "validation_means_psnr": [round(v, 2) for v in mean[:, 5].tolist()],  # of the decoded picture's means
     }
@@ -230,7 +230,7 @@ class Run:
         noise = generator(self.settings.seed, self.step, NOISE, device=x.device)
         quantise = partial(quantise_scalar, generator=noise) if self.phase == "scalar" else self.codebook.quantise
         y, bits = self.net(x, quality, quantise, decoded)
-        loss, bpp, d = losses(x, y, bits, quality, self.settings.structure)
+        loss, bpp, d = losses(x, y, bits, quality, self.settings.visual)
         return (
             loss + self.settings.preview * quality_to_lambda(quality) ** 0.5 * preview_error(x, self.net.reduced(decoded)),
             bpp,
