@@ -48,7 +48,7 @@ def main() -> None:
         for quality in QUALITIES:
             for picture in tqdm(pictures, desc=f"effort {effort}, quality {quality}", disable=None):
                 start = time.perf_counter()
-                data = encode(picture, quality, effort=effort, codewords=True).data
+                data = encode(picture, quality, effort=effort, mode="lossy").data
                 times.append(time.perf_counter() - start)
                 values.append((8 * len(data) / (picture.pixels.size / 3), psnr(picture.pixels, decode(data).pixels)))
         rates, distortions = np.reshape(values, (len(QUALITIES), len(pictures), 2)).mean(1).T.tolist()

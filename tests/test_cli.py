@@ -224,13 +224,13 @@ def test_bits(picture, tmp_path):
     assert run("compress", picture, "-q", 90).returncode == 0
     assert run("decompress", coded, tmp_path / "eight.png").returncode == 0
     eight = np.asarray(Image.open(tmp_path / "eight.png"))
-    for name in ("deep.png", "deep.tiff"):
+    for name in ("sixteen.png", "sixteen.tiff"):
         done = run("decompress", coded, tmp_path / name, "--bits", 16)
         assert done.returncode == 0, done.stderr
-    sixteen = tifffile.imread(tmp_path / "deep.tiff")
+    sixteen = tifffile.imread(tmp_path / "sixteen.tiff")
     assert sixteen.dtype == np.uint16 and np.abs(sixteen / 257 - eight).max() <= 0.51
-    assert (tmp_path / "deep.png").read_bytes()[24] == 16  # IHDR's bit depth
-    assert "PNG or TIFF" in fails(tmp_path, "decompress", coded, tmp_path / "deep.jpg", "--bits", 16)
+    assert (tmp_path / "sixteen.png").read_bytes()[24] == 16  # IHDR's bit depth
+    assert "PNG or TIFF" in fails(tmp_path, "decompress", coded, tmp_path / "sixteen.jpg", "--bits", 16)
 
 
 def test_effort(picture, tmp_path):

@@ -1,9 +1,9 @@
 """No figure of another model stands as the present one's, and the key figures are those of bench/results.
 
-A page says where its figures come from: `<!-- figures: speed, drawn -->` in a paragraph, a list's item or a table's row means
-bench/results/speed.json and drawn.json; a table without such rows takes what the paragraph before it says. Each result file names
-the model that it was measured with. If that is not the shipped one, the place bears a mark, and the page explains it in a
-paragraph that begins with the mark: "† Model 54009907 (run h)".
+A page says where its figures come from: `<!-- figures: speed, synthetic -->` in a paragraph, a list's item or a table's row means
+bench/results/speed.json and synthetic.json; a table without such rows takes what the paragraph before it says. Each result file
+names the model that it was measured with. If that is not the shipped one, the place bears a mark, and the page explains it in
+a paragraph that begins with the mark: "† Model 54009907 (run h)".
 """
 
 import importlib.util
@@ -179,9 +179,9 @@ README = [
     ("kodak", "by PSNR is {:.1f} %, the worst picture's {:.1f} %", lambda r: singles()),
     ("effort", "effort 7 takes {:.0f} times as long", lambda r: [levels(r)[7]["time"]]),
     ("effort", "saves another {:.1f} %", lambda r: [-levels(r)[7]["bd_rate"]]),
-    ("drawn", "{} file is worse than the best JPEG", lambda r: [len(r["worse_than_jpeg"]) or "No"]),
-    ("drawn", "{} of {} have none", lambda r: [r["lossless"], r["files"]]),
-    ("drawn", "ahead by {:.1f} dB in the median", lambda r: [r["median_lead_db"]]),
+    ("synthetic", "{} file is worse than the best JPEG", lambda r: [len(r["worse_than_jpeg"]) or "No"]),
+    ("synthetic", "{} of {} have none", lambda r: [r["lossless"], r["files"]]),
+    ("synthetic", "ahead by {:.1f} dB in the median", lambda r: [r["median_lead_db"]]),
     ("speed", "{:.1f} and {:.1f} megapixels", lambda r: [ours(r, "1 thread", w) for w in ("encode", "decode")]),
     ("speed", "with two threads {:.1f} and {:.1f}", lambda r: [ours(r, "2 threads", w) for w in ("encode", "decode")]),
     (

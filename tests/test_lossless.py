@@ -1,4 +1,4 @@
-"""Drawn pictures, which are kept without loss where that costs less."""
+"""Synthetic pictures, which are kept without loss where that costs less."""
 
 import io
 import json
@@ -32,11 +32,16 @@ def screen() -> np.ndarray:
 def test_a_drawing_is_exact_and_smaller(screen):
     data = aecodec.compress(screen, 60)
     np.testing.assert_array_equal(aecodec.decompress(data), screen)
-    lossy = encoder.encode(Picture(screen), 60, codewords=True).data
+    lossy = encoder.encode(Picture(screen), 60, mode="lossy").data
     jpeg = io.BytesIO()
     Image.fromarray(screen).save(jpeg, "JPEG", quality=60)
     assert len(data) < len(lossy) and len(data) < len(jpeg.getvalue())
     assert 25 < psnr(screen, aecodec.decompress(lossy)) < 60
+
+
+def test_a_mode_there_is_not_is_refused(screen):
+    with pytest.raises(aecodec.OptionError, match="mode must be one of auto, lossy, not codewords"):
+        encoder.encode(Picture(screen), 60, mode="codewords")
 
 
 def test_photographs_have_codewords(photo):
@@ -57,7 +62,7 @@ def page(screen, photo) -> np.ndarray:
 def test_exact_pixels_may_be_larger_where_errors_cost_more(page):
     def coded(quality: int) -> tuple[bytes, float]:
         """The file with codewords, and what its bits and errors cost, in bits."""
-        data = encoder.encode(Picture(page), quality, codewords=True).data
+        data = encoder.encode(Picture(page), quality, mode="lossy").data
         error = np.square(page.astype(float) - aecodec.decompress(data)).sum() / 3
         return data, 8 * len(data) + quality_to_lambda(quality) * error
 
@@ -66,7 +71,7 @@ def test_exact_pixels_may_be_larger_where_errors_cost_more(page):
     assert not Decoder(aecodec.compress(page, 1)).lossless and coded(1)[1] / 8 < len(exact)
 
 
-def test_dithered_pictures_are_drawn(photo):
+def test_dithered_pictures_are_synthetic(photo):
     few = Image.fromarray(photo).quantize(64).convert("RGB")
     assert lossless.is_synthetic(np.asarray(few))
     assert not lossless.is_synthetic(np.asarray(Image.fromarray(photo).convert("L")))  # 256 grays are no palette

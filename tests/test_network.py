@@ -33,7 +33,7 @@ def build(shape: Shape, photo: np.ndarray, path) -> tuple[Network, Codebook, Mod
         for p in net.parameters():
             p += 0.02 * torch.randn_like(p) * (p.std() if p.numel() > 1 and p.std() > 0 else 1)
         for stage in net.stages:
-            stage.prior[2].bias[stage.inject.in_channels :] += 2.0  # an untrained σ is too small: nothing may be a surprise
+            stage.prior[2].bias[stage.inject.in_channels :] += 2.0  # an untrained σ is too small for such residuals
         for book in codebook.stages:
             book.log_weight += 0.2 * torch.randn_like(book.log_weight)
             book.fine += 0.03 * torch.randn_like(book.fine)
@@ -196,7 +196,7 @@ def test_impossible_regions_are_refused(coded, region):
 def test_codes_give_the_same_streams(coded):
     model, pixels, streams = coded
     codes = model.network.decode_codes(streams, _core.Frame(*pixels.shape[:2], 50, 6))
-    assert [c.shape[2:] for c in codes] == [(s.latents // 4, s.digits) for s in SMALL.stages]
+    assert [c.shape[2:] for c in codes] == [(s.latents // 4, s.rvq_levels) for s in SMALL.stages]
     again, bits = model.network.encode_codes(codes, _core.Frame(*pixels.shape[:2], 50, 6))
     assert again == streams and min(bits) > 0
     codes[1] = codes[1][:-1].copy()

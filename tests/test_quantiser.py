@@ -11,7 +11,7 @@ from conftest import with_simd
 @pytest.fixture
 def book():
     torch.manual_seed(0)
-    book = cb.StageCodebook(groups=3, digits=3)
+    book = cb.StageCodebook(groups=3, rvq_levels=3)
     with torch.no_grad():
         book.fine += 0.05 * torch.randn_like(book.fine)
         book.log_weight += 0.3 * torch.randn_like(book.log_weight)
@@ -43,8 +43,8 @@ def test_lattice_is_the_voronoi_code():
     assert 0.070 < ((source - found) ** 2).mean() < 0.081
 
 
-def test_digits_reach_far_and_nest():
-    """Three digits of the lattice quantise anything within ±20 steps to nearly the lattice's own precision."""
+def test_rvq_levels_reach_far_and_nest():
+    """Three RVQ levels of the lattice quantise anything within ±20 steps to nearly the lattice's own precision."""
     rng = np.random.default_rng(2)
     lattice = np.ascontiguousarray(voronoi_code().T, np.float32)
     residual = rng.uniform(-20, 20, (3000, 1, 4)).astype(np.float32)
@@ -112,7 +112,7 @@ def test_a_price_on_bits_saves_bits(book):
 
 
 def test_torch_path_for_other_devices_is_the_same(book):
-    """With one digit there is no beam: codes, values, bits and gradients agree."""
+    """With one RVQ level there is no beam: codes, values, bits and gradients agree."""
     sources = latents()
     results = []
     for native in (True, False):

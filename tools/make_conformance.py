@@ -48,7 +48,7 @@ def files() -> dict[str, bytes]:
     made = {}
     for name, pixels in pictures().items():
         for quality in (10, 60, 95):
-            made[f"{name}-{quality}"] = encode(Picture.of(pixels), quality, codewords=True).data
+            made[f"{name}-{quality}"] = encode(Picture.of(pixels), quality, mode="lossy").data
     made["tiles-40"] = in_small_tiles(pictures()["photo"][:100, :150].copy(), 40, [])
     made["wild-1"] = wild()
     return made

@@ -32,7 +32,7 @@ MAX_SIDE = 1024
 
 def measure(model: Model, pixels: np.ndarray, quality: int) -> tuple[float, float]:
     """-> bits per pixel and PSNR of a real file."""
-    data = encoder.encode(Picture(pixels), quality, 1, model, codewords=True).data
+    data = encoder.encode(Picture(pixels), quality, 1, model, mode="lossy").data
     return 8 * len(data) / (pixels.size / 3), psnr(pixels, decode(data, 1, model=model).pixels)
 
 

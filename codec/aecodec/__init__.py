@@ -62,7 +62,7 @@ def compress(
 ) -> bytes:
     """Compresses a picture to the bytes of an .aec file.
 
-    A drawn picture (text, charts, screenshots) is kept without loss if that is smaller.
+    A synthetic picture (text, charts, screenshots) is kept without loss if that is smaller.
 
     Args:
         image: a uint8 array (H, W, 3), (H, W), (H, W, 4) or (H, W, 2) of RGB or gray, the last two with alpha; or a Pillow

@@ -22,7 +22,7 @@ class constants:
     BLOCK: Final[int]
     GROUP: Final[int]
     OUT_BLOCK: Final[int]
-    MAX_DIGITS: Final[int]
+    MAX_RVQ_LEVELS: Final[int]
     MAX_CODEWORDS: Final[int]
     FILM_BITS: Final[int]
     LOG_GAIN_BITS: Final[int]
@@ -36,8 +36,8 @@ class constants:
     SIGMA_COUNT: Final[int]
     SIGMA_PER_OCTAVE: Final[int]
     SIGMA_OCTAVE_MIN: Final[int]
-    DEEP_BITS: Final[int]
-    DIGIT_BITS: Final[int]
+    SIXTEEN_BIT_FRACTION: Final[int]
+    RVQ_LEVEL_BITS: Final[int]
     POSSIBLE_BITS: Final[int]
     LANES: Final[int]
     FREQUENCY_BITS: Final[int]
@@ -93,16 +93,16 @@ def quantise(
     coarse: _Float,
     log_weight: _Float,
     variance: _Float,
-    digits: int,
+    rvq_levels: int,
     beta: float,
     threads: int = 0,
 ) -> tuple[NDArray[np.uint8], _Float, _Float]:
     """Rate-distortion optimal residual vector quantisation of residuals (N, G, 4), in steps, under their σ (N, G, 4).
 
-    fine: (G, 4, K) codewords of the finest digit; coarse: (4, K) of the others, scaled by 4^digit; log_weight: (G, 2, K)
-    natural logs of the finest digit's weights where the coarser digits are all zero, or not; variance: (2,) added to σ² of
-    the finest digit and of the others; beta: squared steps a bit. Returns codes (N, G, digits), coarsest first, the coded
-    residuals (N, G, 4) and their bits (N, G).
+    fine: (G, 4, K) codewords of the finest RVQ level; coarse: (4, K) of the others, scaled by 4^level; log_weight: (G, 2, K)
+    natural logs of the finest RVQ level's weights if the coarser codes are all zero, and if not; variance: (2,) added to σ²
+    of the finest RVQ level and of the others; beta: squared steps a bit. Returns codes (N, G, rvq_levels), coarsest first,
+    the coded residuals (N, G, 4) and their bits (N, G).
     """
 
 def quantise_gradient(
@@ -112,7 +112,7 @@ def quantise_gradient(
     coarse: _Float,
     log_weight: _Float,
     variance: _Float,
-    digits: int,
+    rvq_levels: int,
     beta: float,
     code: NDArray[np.uint8],
     grad_value: _Float,
@@ -155,14 +155,14 @@ class Network:
         threads: int = 0,
         corrections: list[NDArray[np.int16]] = [],
     ) -> tuple[list[list[bytes]], list[float]]:
-        """pixels: (H, W, 3); betas: a bit's price in squared steps, a stage; paths: that the search keeps from digit to digit;
-        corrections: of every stage (h, w, latents), added to its latents, in features.
+        """pixels: (H, W, 3); betas: a bit's price in squared steps, a stage; paths: how many the search keeps from one RVQ level
+        to the next; corrections: of every stage (h, w, latents), added to its latents, in features.
 
         Returns the streams [stream][tile] and the bits that the prior predicts for each stage.
         """
 
     def encode_codes(self, codes: list[NDArray[np.uint8]], frame: Frame, threads: int = 0) -> tuple[list[list[bytes]], list[float]]:
-        """The same from codes that are chosen already: of every stage (h, w, groups, digits), as `decode_codes` gives them.
+        """The same from codes that are chosen already: of every stage (h, w, groups, rvq_levels), as `decode_codes` gives them.
 
         Raises ValueError where they have another shape, or a code has no codeword that is possible where it stands.
         """
@@ -182,7 +182,7 @@ class Network:
         decoded without it, is filled in with what the prior expects. Raises ValueError on a scale or region there is not.
         """
 
-    def decode_deep(
+    def decode_sixteen_bit(
         self,
         streams: Sequence[Sequence[bytes | None]],
         frame: Frame,
@@ -193,7 +193,7 @@ class Network:
         """The same with 16 bits a colour, 0..65535: what the network gives, rounded less."""
 
     def decode_codes(self, streams: Sequence[Sequence[bytes | None]], frame: Frame, threads: int = 0) -> list[NDArray[np.uint8]]:
-        """Returns every stage's codes, coarse to fine: (h, w, groups, digits) indices of codewords, the coarsest digit first."""
+        """Returns every stage's codes, coarse to fine: (h, w, groups, rvq_levels) indices of codewords, the coarsest first."""
 
     def tiles(
         self, frame: Frame, scale: int = 1, region: tuple[int, int, int, int] | None = None

@@ -89,7 +89,7 @@ class Decoder:
 
     @property
     def lossless(self) -> bool:
-        """Whether the pixels are those that were compressed: a drawn picture's may be."""
+        """Whether the pixels are those that were compressed: a synthetic picture's may be."""
         return self.index.lossless is not None
 
     @property
@@ -181,7 +181,7 @@ class Decoder:
     def _pixels(self, streams: list[list[bytes | None]], scale: int, box: Region, bits: int = 8) -> np.ndarray:
         network, frame = self._model.network, self._model.frame(self.header)
         with damage():
-            decode = network.decode if bits == 8 else network.decode_deep
+            decode = network.decode if bits == 8 else network.decode_sixteen_bit
             pixels = decode(streams, frame, scale, box, self._threads)
         if self.header.colour == GRAY:
             return np.asarray((pixels.sum(2, dtype=np.uint32) // 3).astype(pixels.dtype))

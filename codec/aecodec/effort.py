@@ -18,7 +18,7 @@ from .rate_distortion import cost_of, size_of
 
 @dataclass(frozen=True)
 class Effort:
-    paths: int  # candidates that the search keeps from digit to digit
+    paths: int  # candidates that the search keeps from one RVQ level to the next
     iterations: int = 0  # of descent that refine the latents, where torch is installed
 
 

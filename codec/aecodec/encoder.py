@@ -9,7 +9,7 @@ from .effort import encode_best, level_of
 from .errors import OptionError
 from .header import GRAY, RGB, VERSION, Header
 from .model import Model, shipped
-from .options import EFFORT_DEFAULT, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
+from .options import EFFORT_DEFAULT, MODES, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from .picture import Picture
 from .rate_distortion import cost_of, size_of
 
@@ -36,7 +36,7 @@ def header_for(height: int, width: int, quality: int, gray: bool, model: Model) 
 
 
 def without_loss(picture: Picture, effort: int) -> bytes | None:
-    """The pixels of a drawn picture as the file holds them without loss; None of any other.
+    """The pixels of a synthetic picture as the file holds them without loss; None of any other.
 
     Raises OptionError where the effort is not 1 to 9.
     """
@@ -51,7 +51,7 @@ def written(picture: Picture, header: Header, streams: list[list[bytes]], exact:
 
 
 def encode_exactly(picture: Picture, effort: int = EFFORT_DEFAULT) -> Encoding | None:
-    """Keeps a drawn picture without loss; None of any other. Raises OptionError where the effort is not 1 to 9."""
+    """Keeps a synthetic picture without loss; None of any other. Raises OptionError where the effort is not 1 to 9."""
     exact = without_loss(picture, effort)
     header = header_for(picture.height, picture.width, QUALITY_MAX, picture.gray, shipped())
     return None if exact is None else Encoding(written(picture, header, [], exact), [], lossless=True)
@@ -63,17 +63,19 @@ def encode(
     threads: int = 0,
     model: Model | None = None,
     effort: int = EFFORT_DEFAULT,
-    codewords: bool = False,
+    mode: str = "auto",
 ) -> Encoding:
-    """Compresses a picture; `threads` 0 means one a core. A drawn picture is kept without loss where that costs less, by bits
-    and λ times the error, unless `codewords` says that the file must have them.
+    """Compresses a picture; `threads` 0 means one a core.
 
-    Raises OptionError where the quality is not 1 to 100 or the effort not 1 to 9.
+    mode: "auto" keeps a synthetic picture without loss if that costs less, by bits and λ times the error; "lossy" always codes
+    codewords. Raises OptionError if there is no such mode, the quality is not 1 to 100 or the effort not 1 to 9.
     """
+    if mode not in MODES:
+        raise OptionError(f"mode must be one of {', '.join(MODES)}, not {mode}")
     model = model or shipped()
     rgb = picture.rgb()
     header, level = header_for(picture.height, picture.width, quality, picture.gray, model), level_of(effort)
-    exact = None if codewords else without_loss(picture, effort)
+    exact = None if mode == "lossy" else without_loss(picture, effort)
     useful = math.inf if exact is None else len(exact)
     streams, bits = encode_best(model, rgb, header, level, threads, useful)
     if exact is not None and (useful < size_of(streams) or 8 * useful < cost_of(model, rgb, header, streams, threads)):

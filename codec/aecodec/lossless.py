@@ -1,4 +1,4 @@
-"""Drawn pictures (text, charts, screenshots) without loss: their pixels often take fewer bits than codewords and their errors cost.
+"""Synthetic pictures (text, charts, screenshots) without loss: their pixels often take fewer bits than codewords and errors cost.
 
 The pixels are a WebP file of the simple lossless layout (RFC 9649), which Pillow reads and writes.
 """
@@ -10,7 +10,7 @@ from PIL import Image, features
 
 from .errors import DamagedFile, UnsupportedFile
 
-FLAT_SHARE = 0.4  # of a drawn picture's pixels are like their left neighbour; so it is with 1 in 100 training photographs
+FLAT_SHARE = 0.4  # of a synthetic picture's pixels are like their left neighbour; so it is with 1 in 100 training photographs
 PALETTE = 256  # colours at most, in a sample: a drawing too, be it dithered
 SAMPLE = 256  # rows, and columns where colours are counted
 SIDE_MAX = 16383  # of WebP
@@ -19,7 +19,7 @@ SIGNATURE = b"WEBPVP8L"  # of the layout, at byte 8
 
 
 def is_synthetic(pixels: np.ndarray) -> bool:
-    """Whether a picture, uint8 (H, W, 3) or (H, W), is drawn (text, charts, screenshots), and may be smaller without loss."""
+    """Whether a picture, uint8 (H, W, 3) or (H, W), is synthetic (text, charts, screenshots), and may be smaller without loss."""
     rows = pixels[:: max(1, len(pixels) // SAMPLE)].reshape(-1, pixels.shape[1], pixels[0, 0].size)
     if rows.shape[1] == 1 or (rows[:, 1:] == rows[:, :-1]).all(2).mean() >= FLAT_SHARE:
         return True

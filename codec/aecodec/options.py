@@ -7,6 +7,7 @@ if TYPE_CHECKING:
 
 QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
 EFFORT_MIN, EFFORT_MAX, EFFORT_DEFAULT = 1, 9, 4  # fast to small: see effort.py
+MODES = ("auto", "lossy")  # without loss if that costs less, or never
 LAMBDA_MIN, LAMBDA_MAX = 0.0005, 0.65  # of the loss bits/pixel + λ·MSE, with the MSE of 0..255 pixel values
 
 

@@ -25,7 +25,7 @@ def save(array: np.ndarray, metadata: dict[str, bytes], file: Path | BinaryIO, f
     try:
         (save_png if format == "PNG" else save_tiff)(array, metadata, file)
     except ImportError as error:
-        raise PictureError(f"pictures of 16 bits need {error.name}: pip install 'aecodec[deep]'") from error
+        raise PictureError(f"pictures of 16 bits need {error.name}: pip install 'aecodec[sixteen-bit]'") from error
 
 
 def save_png(array: np.ndarray, metadata: dict[str, bytes], file: BinaryIO) -> None:

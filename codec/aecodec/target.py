@@ -39,7 +39,7 @@ def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFO
     encodings: dict[int, Encoding] = {}
 
     def fits(quality: int) -> bool:
-        encodings[quality] = encode(picture, quality, threads, effort=effort, codewords=True)
+        encodings[quality] = encode(picture, quality, threads, effort=effort, mode="lossy")
         return len(encodings[quality].data) <= size
 
     quality = bisect(fits, QUALITY_MIN, QUALITY_MAX)
@@ -54,7 +54,7 @@ def for_psnr(picture: Picture, wanted: float, threads: int = 0, effort: int = EF
     found: dict[int, TargetResult] = {}
 
     def falls_short(quality: int) -> bool:
-        encoding = encode(picture, quality, threads, effort=effort, codewords=True)
+        encoding = encode(picture, quality, threads, effort=effort, mode="lossy")
         reached = psnr(picture.pixels, decode(encoding.data, threads).pixels)
         found[quality] = TargetResult(encoding, quality, reached)
         return reached < wanted

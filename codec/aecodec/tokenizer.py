@@ -18,8 +18,8 @@ from .picture import Picture
 class Tokens:
     """The codewords of a picture, and what it takes to decode them.
 
-    stages: of every stage, coarse to fine, uint8 (h, w, groups, digits). Stage i has a position for every 8·2^level pixels of
-    the picture's height and width, padded to multiples of 64; a group is 4 latent dimensions; a group's digits refine one
+    stages: of every stage, coarse to fine, uint8 (h, w, groups, rvq_levels). Stage i has a position for every 8·2^level pixels of
+    the picture's height and width, padded to multiples of 64; a group is 4 latent dimensions; a group's RVQ levels refine one
     another, the coarsest first, and are indices into a codebook of 256 codewords. Index 0 is the zero vector.
     """
 
@@ -42,7 +42,7 @@ class Tokens:
 
 def tokens(image: Any, quality: int) -> Tokens:
     """See `aecodec.tokens`."""
-    data = image if isinstance(image, bytes) else encode(Picture.of(image), quality, codewords=True).data
+    data = image if isinstance(image, bytes) else encode(Picture.of(image), quality, mode="lossy").data
     decoder = Decoder(data)
     return Tokens(decoder.codes(), *decoder.size[::-1], decoder.quality, decoder.mode.startswith("L"))
 

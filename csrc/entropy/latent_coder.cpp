@@ -8,32 +8,35 @@
 namespace aec {
 namespace {
 
-PriorTables prior_tables(const Codebook& book, bool moved) {
-    const std::vector<int32_t>& bits = book.weight_bits[moved];
+PriorTables prior_tables(const Codebook& book, bool has_coarser_code) {
+    const std::vector<int32_t>& bits = book.weight_bits[has_coarser_code];
     return {book.count, book.words.data(), book.squares.data(), bits.empty() ? nullptr : bits.data()};
 }
 
-// How many codewords a group can take in a digit: see GroupQuantiser::fine_prefix.
-int possible(const Codebook& book, int sigma_max, int digit, bool moved) {
-    return moved ? book.count : book.prefix[std::max(0, sigma_max - kDigitBits * kSigmaPerOctave * digit)];
+// How many codewords a group can take at an RVQ level: see GroupQuantiser::fine_prefix.
+int possible(const Codebook& book, int sigma_max, int rvq_level, bool has_coarser_code) {
+    return has_coarser_code ? book.count
+                            : book.prefix[std::max(0, sigma_max - kRvqLevelBits * kSigmaPerOctave * rvq_level)];
 }
 
-// The frequencies of the first `count` codewords in a digit, where coarser digits have given `value` (with
+// The frequencies of the first `count` codewords at an RVQ level, if coarser ones have given `value` (with
 // kCodewordBits).
-void digit_frequencies(const Stage& stage, const Codebook& book, int digit, int count, const uint8_t* sigma,
-                       const int32_t* value, bool moved, uint16_t* frequencies) {
+void rvq_level_frequencies(const Stage& stage, const Codebook& book, int rvq_level, int count, const uint8_t* sigma,
+                           const int32_t* value, bool has_coarser_code, uint16_t* frequencies) {
     int32_t inverse[kGroup], offset[kGroup], exponents[kMaxCodewords];
     for (int i = 0; i < kGroup; ++i) {
-        inverse[i] = stage.inverse_variance[digit > 0][std::max(0, sigma[i] - kDigitBits * kSigmaPerOctave * digit)];
-        offset[i] = std::min(kOffsetMax, std::max(-kOffsetMax, value[i] >> kDigitBits * digit));
+        inverse[i] =
+            stage.inverse_variance[rvq_level > 0][std::max(0, sigma[i] - kRvqLevelBits * kSigmaPerOctave * rvq_level)];
+        offset[i] = std::min(kOffsetMax, std::max(-kOffsetMax, value[i] >> kRvqLevelBits * rvq_level));
     }
-    kernels().exponents(prior_tables(book, moved), count, inverse, moved ? offset : nullptr, exponents);
+    kernels().exponents(prior_tables(book, has_coarser_code), count, inverse, has_coarser_code ? offset : nullptr,
+                        exponents);
     kernels().frequencies(exponents, count, frequencies);
 }
 
-// Adds codeword k of a digit to a group's value.
-void add_codeword(const Codebook& book, int k, int digit, int32_t* value) {
-    for (int i = 0; i < kGroup; ++i) value[i] += book.words[i * book.count + k] * (1 << kDigitBits * digit);
+// Adds codeword k of an RVQ level to a group's value.
+void add_codeword(const Codebook& book, int k, int rvq_level, int32_t* value) {
+    for (int i = 0; i < kGroup; ++i) value[i] += book.words[i * book.count + k] * (1 << kRvqLevelBits * rvq_level);
 }
 
 int largest(const uint8_t* sigma) { return std::max(std::max(sigma[0], sigma[1]), std::max(sigma[2], sigma[3])); }
@@ -55,31 +58,31 @@ void for_each_group(const Stage& stage, Rectangle part, Band& band, const Visit&
             for (int64_t g = 0; g < groups; ++g) {
                 const int64_t at = (y * band.area.width() + x) * d + g * kGroup;
                 visit(Group{g, at, band.sigma.data.data() + at,
-                            band.code.data.data() + at / kGroup * stage.shape.digits, band.value.data.data() + at});
+                            band.code.data.data() + at / kGroup * stage.shape.rvq_levels, band.value.data.data() + at});
             }
 }
 
 // Walks the levels of a group's residual vector quantiser in coding order, which is the order of both writing and
-// reading: from the coarsest digit to the finest. code(frequencies, code) writes or reads the code where more than one
-// codeword is possible; where only codeword 0 is, nothing is coded. The codewords add up in the group's value. Throws
-// std::invalid_argument where a code that is to be written is impossible.
+// reading: from the coarsest RVQ level to the finest. code(frequencies, code) writes or reads the code where more than
+// one codeword is possible; where only codeword 0 is, nothing is coded. The codewords add up in the group's value.
+// Throws std::invalid_argument where a code that is to be written is impossible.
 template <class Code>
-void for_each_level(const Stage& stage, const Group& group, const Code& code) {
-    const int digits = stage.shape.digits, sigma_max = largest(group.sigma);
-    bool moved = false;  // whether a coarser digit is not 0
+void for_each_rvq_level(const Stage& stage, const Group& group, const Code& code) {
+    const int rvq_levels = stage.shape.rvq_levels, sigma_max = largest(group.sigma);
+    bool has_coarser_code = false;  // whether a coarser code is not 0
     uint16_t frequencies[kMaxCodewords];
-    for (int digit = digits - 1; digit >= 0; --digit) {
-        const Codebook& book = stage.codebook(group.index, digit);
-        const int count = possible(book, sigma_max, digit, moved);
-        uint8_t& k = group.code[digits - 1 - digit];  // 0 until it is read
+    for (int rvq_level = rvq_levels - 1; rvq_level >= 0; --rvq_level) {
+        const Codebook& book = stage.codebook(group.index, rvq_level);
+        const int count = possible(book, sigma_max, rvq_level, has_coarser_code);
+        uint8_t& k = group.code[rvq_levels - 1 - rvq_level];  // 0 until it is read
         if (k >= count)
             throw std::invalid_argument("code " + std::to_string(k) + " is impossible where it stands: there are " +
                                         std::to_string(count) + " codewords");
         if (count == 1) continue;
-        digit_frequencies(stage, book, digit, count, group.sigma, group.value, moved, frequencies);
+        rvq_level_frequencies(stage, book, rvq_level, count, group.sigma, group.value, has_coarser_code, frequencies);
         code(frequencies, k);
-        add_codeword(book, k, digit, group.value);
-        moved |= k != 0;
+        add_codeword(book, k, rvq_level, group.value);
+        has_coarser_code |= k != 0;
     }
 }
 
@@ -96,8 +99,8 @@ void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int fe
         const Codebook& book = stage.groups[group.index];
         const int sigma_max = largest(group.sigma);
         bool coded = false;
-        for (int digit = 0; digit < stage.shape.digits; ++digit)
-            coded |= possible(stage.codebook(group.index, digit), sigma_max, digit, false) > 1;
+        for (int rvq_level = 0; rvq_level < stage.shape.rvq_levels; ++rvq_level)
+            coded |= possible(stage.codebook(group.index, rvq_level), sigma_max, rvq_level, false) > 1;
         if (!coded) return;  // codes are zero at the start
         float residual[kGroup], spread[kGroup];
         for (int i = 0; i < kGroup; ++i) {
@@ -106,7 +109,7 @@ void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int fe
             residual[i] = static_cast<float>(z.data[group.latent + i] - band.mu.data[group.latent + i]) / unit;
             spread[i] = sigmas[group.sigma[i]];
         }
-        const GroupQuantiser quantiser{stage.shape.digits,
+        const GroupQuantiser quantiser{stage.shape.rvq_levels,
                                        book.count,
                                        book.search.data(),
                                        stage.coarse.search.data(),
@@ -117,14 +120,14 @@ void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int fe
                                        stage.coarse.prefix.data(),
                                        1};
         const Quantised q = kernels().quantise(quantiser, residual, spread, search);
-        std::copy_n(q.code, stage.shape.digits, group.code);
+        std::copy_n(q.code, stage.shape.rvq_levels, group.code);
     });
 }
 
 double write_codes(const Stage& stage, Rectangle part, Band& band, RansEncoder& coder) {
     double bits = 0;
     for_each_group(stage, part, band, [&](const Group& group) {
-        for_each_level(stage, group, [&](const uint16_t* frequencies, uint8_t& code) {
+        for_each_rvq_level(stage, group, [&](const uint16_t* frequencies, uint8_t& code) {
             coder.write(frequencies, code);
             bits += kFrequencyBits - std::log2(frequencies[code]);
         });
@@ -134,7 +137,7 @@ double write_codes(const Stage& stage, Rectangle part, Band& band, RansEncoder& 
 
 void read_codes(const Stage& stage, Rectangle part, Band& band, RansDecoder& coder) {
     for_each_group(stage, part, band, [&](const Group& group) {
-        for_each_level(stage, group, [&](const uint16_t* frequencies, uint8_t& code) {
+        for_each_rvq_level(stage, group, [&](const uint16_t* frequencies, uint8_t& code) {
             code = static_cast<uint8_t>(coder.read(frequencies));
         });
     });

@@ -13,7 +13,7 @@ struct Band {
     Rectangle area;      // in positions of the stage's level
     Features mu;         // in features
     Map<uint8_t> sigma;  // an index of σ
-    Map<uint8_t> code;   // [groups][digits], the coarsest digit first
+    Map<uint8_t> code;   // [groups][rvq_levels], the coarsest RVQ level first
     Map<int32_t> value;  // coded minus mu, in steps with kCodewordBits
 };
 

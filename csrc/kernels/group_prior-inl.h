@@ -1,5 +1,5 @@
-// The prior of one digit of a group in floating point: energies and masses of its codewords. Numbers in brackets are
-// equations of docs/quantiser.md.
+// The prior of one RVQ level of a group in floating point: energies and masses of its codewords. Numbers in brackets
+// are equations of docs/quantiser.md.
 #pragma once
 #include "kernels/simd-inl.h"
 
@@ -38,35 +38,35 @@ struct Latents {
           sigma_max(higher(higher(sigma[0], sigma[1]), higher(sigma[2], sigma[3]))),
           sigma_at(static_cast<int>(lroundf(log2f(sigma_max) * kSigmaPerOctave)) - kSigmaOctaveMin * kSigmaPerOctave) {}
 
-    int prefix_index(int digit) const {  // where a digit's prefix table is read
-        return lower(kSigmaCount - 1, higher(0, sigma_at - 2 * kSigmaPerOctave * digit));
+    int prefix_index(int rvq_level) const {  // where an RVQ level's prefix table is read
+        return lower(kSigmaCount - 1, higher(0, sigma_at - 2 * kSigmaPerOctave * rvq_level));
     }
 };
 
-// The coarsest digit that can be other than zero.
-inline int top_digit(const GroupQuantiser& q, const Latents& latents) {
-    int digit = q.digits - 1;
-    while (digit > 0 && q.coarse_prefix[latents.prefix_index(digit)] == 1) --digit;
-    return digit;
+// The coarsest RVQ level whose code can be other than zero.
+inline int top_rvq_level(const GroupQuantiser& q, const Latents& latents) {
+    int rvq_level = q.rvq_levels - 1;
+    while (rvq_level > 0 && q.coarse_prefix[latents.prefix_index(rvq_level)] == 1) --rvq_level;
+    return rvq_level;
 }
 
-// What the digits so far have given.
+// What the RVQ levels so far have given.
 struct Path {
     Quantised q = {};
-    bool has_coarser_code = false;  // whether any digit so far is not zero
+    bool has_coarser_code = false;  // whether any code so far is not zero
     float cost = 0;                 // what paths are compared by
 };
 
-// The prior of one digit, and where the search stands in it.
-struct DigitPrior {
-    int digit;
-    float scale;                  // of the digit's steps: 4^digit
+// The prior of one RVQ level, and where the search stands in it.
+struct RvqLevelPrior {
+    int rvq_level;
+    float scale;                  // of its steps: 4^rvq_level
     int count;                    // possible codewords; where it is 1, nothing is coded
     int stride;                   // K: from one dimension of the codebook to the next
     const float* codebook;        // [4][K]
     const float* log_weight;      // [K] or null
-    float variance[kGroup];       // σ² + s, in the digit's steps
-    float offset[kGroup];         // what the coarser digits give, in the digit's steps
+    float variance[kGroup];       // σ² + s, in its steps
+    float offset[kGroup];         // what the coarser RVQ levels give, in its steps
     float left[kGroup];           // what they leave of the residual
     float left_norm;              // squared
     float energy[kMaxCodewords];  // -log of the unnormalised mass
@@ -80,15 +80,15 @@ struct DigitPrior {
     f32x8 nats(int k) const { return load<f32x8>(energy + k) + splat(log_total); }  // of eight codewords
 };
 
-// The energies of a digit's codewords (3), after what a path has given.
-inline void digit_prior(const GroupQuantiser& q, const Latents& latents, int digit, const Path& path,
-                        DigitPrior& prior) {
-    const bool fine = digit == 0;
-    prior.digit = digit;
-    prior.scale = static_cast<float>(1 << kDigitBits * digit);
+// The energies of an RVQ level's codewords (3), after what a path has given.
+inline void rvq_level_prior(const GroupQuantiser& q, const Latents& latents, int rvq_level, const Path& path,
+                            RvqLevelPrior& prior) {
+    const bool fine = rvq_level == 0;
+    prior.rvq_level = rvq_level;
+    prior.scale = static_cast<float>(1 << kRvqLevelBits * rvq_level);
     prior.stride = q.codewords;
     prior.count =
-        path.has_coarser_code ? q.codewords : (fine ? q.fine_prefix : q.coarse_prefix)[latents.prefix_index(digit)];
+        path.has_coarser_code ? q.codewords : (fine ? q.fine_prefix : q.coarse_prefix)[latents.prefix_index(rvq_level)];
     prior.codebook = fine ? q.fine : q.coarse;
     prior.log_weight = fine ? q.log_weight[path.has_coarser_code] : nullptr;
     prior.left_norm = 0;
@@ -116,7 +116,7 @@ inline void digit_prior(const GroupQuantiser& q, const Latents& latents, int dig
 }
 
 // Makes prior.bits() true (4): until then they all lack the same.
-inline void normalise(DigitPrior& prior) {
+inline void normalise(RvqLevelPrior& prior) {
     f32x8 lowest = load<f32x8>(prior.energy);
     for (int k = 8; k < prior.count; k += 8) lowest = lower(lowest, load<f32x8>(prior.energy + k));
     const float low = least(lowest);
@@ -131,7 +131,7 @@ inline void normalise(DigitPrior& prior) {
 }
 
 // |left - codeword|^2 of eight codewords
-inline f32x8 distances(const DigitPrior& prior, int k) {
+inline f32x8 distances(const RvqLevelPrior& prior, int k) {
     f32x8 d = splat(0.0f);
     for (int i = 0; i < kGroup; ++i) {
         const f32x8 e = splat(prior.left[i]) - prior.words(i, k);
@@ -140,10 +140,10 @@ inline f32x8 distances(const DigitPrior& prior, int k) {
     return d;
 }
 
-// Extends a path by codeword k of a digit (1).
-inline Path extended(const GroupQuantiser& q, const DigitPrior& prior, const Path& path, int k) {
+// Extends a path by codeword k of an RVQ level (1).
+inline Path extended(const GroupQuantiser& q, const RvqLevelPrior& prior, const Path& path, int k) {
     Path next = path;
-    next.q.code[q.digits - 1 - prior.digit] = static_cast<uint8_t>(k);
+    next.q.code[q.rvq_levels - 1 - prior.rvq_level] = static_cast<uint8_t>(k);
     if (prior.count > 1) next.q.bits += prior.bits(k);
     for (int i = 0; i < kGroup; ++i) next.q.value[i] += prior.scale * prior.word(i, k);
     next.has_coarser_code |= k != 0;

@@ -26,20 +26,20 @@ struct ConvRow {
 constexpr int kMaxPaths = 8;
 
 // The quantiser of one group of latents, in floating point: what the encoder searches and the trainer differentiates.
-// A residual is coded in digits, coarse to fine; digit j's codewords are scaled by 4^j and code what is left over.
-// With t = (what the coarser digits give) / 4^j + codeword, all in the digit's own steps, its prior is
+// A residual is coded in RVQ levels, coarse to fine; RVQ level j's codewords are scaled by 4^j and code what is left
+// over. With t = (what the coarser RVQ levels give) / 4^j + codeword, all in the RVQ level's own steps, its prior is
 //     P(k) ∝ exp(log_weight_k - sum_i t_i^2 / (2 (σ_i^2 / 16^j + cell_variance))).
 struct GroupQuantiser {
-    int digits;                  // 1..kMaxDigits
+    int rvq_levels;              // 1..kMaxRvqLevels
     int codewords;               // K, a multiple of 8, at most kMaxCodewords
-    const float* fine;           // [4][K] the finest digit's codewords; codeword 0 is zero
-    const float* coarse;         // [4][K] those of every other digit; codeword 0 is zero
-    const float* log_weight[2];  // [K] natural logs, of the finest digit: where the coarser digits are all zero, or not
+    const float* fine;           // [4][K] the finest RVQ level's codewords; codeword 0 is zero
+    const float* coarse;         // [4][K] those of every other RVQ level; codeword 0 is zero
+    const float* log_weight[2];  // [K] natural logs, of the finest RVQ level: if the coarser codes are all zero, or not
     float fine_variance, coarse_variance;
-    // [kSigmaCount] how many codewords are possible where the coarser digits are all zero, by the index of the group's
-    // largest σ in the digit's steps: 1, or a multiple of 8. A lone codeword costs no bits.
+    // [kSigmaCount] how many codewords are possible if the coarser codes are all zero, by the index of the
+    // group's largest σ in the RVQ level's steps: 1, or a multiple of 8. A lone codeword costs no bits.
     const int32_t *fine_prefix, *coarse_prefix;
-    // Codewords that the finest digit can take all the same where the residual is long: in training, so that a σ
+    // Codewords that the finest RVQ level can take all the same where the residual is long: in training, so that a σ
     // that is too small is noticed; 1 where the codes are for a file.
     int min_candidates;
 };
@@ -55,13 +55,13 @@ constexpr int kNearestQueries = 4;  // searched together
 // How codes are searched.
 struct Search {
     float beta;  // the price of a bit, in squared steps
-    int paths;   // kept from digit to digit, 1..kMaxPaths
+    int paths;   // kept from one RVQ level to the next, 1..kMaxPaths
     bool bits;   // whether Quantised::bits is wanted
 };
 
 struct Quantised {
-    uint8_t code[kMaxDigits];  // the coarsest digit first
-    float value[kGroup];       // the sum of the digits' codewords, in steps
+    uint8_t code[kMaxRvqLevels];  // the coarsest RVQ level first
+    float value[kGroup];          // the sum of the RVQ levels' codewords, in steps
     float bits;
 };
 
@@ -79,7 +79,7 @@ struct LossGradient {
 // Where quantise_gradient adds its results.
 struct GroupGradient {
     float* rate;           // [4] of the bits with respect to the residual
-    float* value;          // [4] of the loss with respect to the residual, through the soft value of the finest digit
+    float* value;          // [4] of the loss with respect to the residual, through the finest RVQ level's soft value
     float* sigma;          // [4]
     float* fine;           // [4][K]
     float* log_weight[2];  // [K]
@@ -108,7 +108,7 @@ struct Kernels {
     void (*nearest)(const NearestSearch&, const float* z, const float* weight, int64_t count, float* scratch,
                     int32_t* index);
     // Exponents -log2 of the prior's masses, with 16 fractional bits, of the first `count` codewords, a multiple of 8.
-    // inverse [4]; offset [4], of what the coarser digits give, or null where they are all zero.
+    // inverse [4]; offset [4], of what the coarser RVQ levels give, or null where they are all zero.
     void (*exponents)(const PriorTables&, int count, const int32_t* inverse, const int32_t* offset, int32_t* exponents);
     // Frequencies [count] that sum to 2^16, each at least 1, from such exponents, at least 0; count is a multiple of 8.
     void (*frequencies)(const int32_t* exponents, int count, uint16_t* frequencies);

@@ -28,8 +28,8 @@ private:
     int count_ = 0, capacity_;
 };
 
-// Offers a path's extensions by a coarse digit. They are compared by what they leave for the finer digits (6).
-inline void extend_coarse(const GroupQuantiser& q, const DigitPrior& prior, const Path& path, Beam& beam) {
+// Offers a path's extensions by a coarse RVQ level. They are compared by what they leave for the finer RVQ levels (6).
+inline void extend_coarse(const GroupQuantiser& q, const RvqLevelPrior& prior, const Path& path, Beam& beam) {
     const float area = prior.scale * prior.scale;
     if (prior.count == 1 || prior.left_norm < kSureZero) {
         Path next = extended(q, prior, path, 0);
@@ -55,8 +55,8 @@ struct Choice {
     float cost;
 };
 
-// The finest digit's cheapest codeword (7), and what a path costs with it.
-inline Choice choose_finest(const DigitPrior& prior, const Path& path, float beta) {
+// The finest RVQ level's cheapest codeword (7), and what a path costs with it.
+inline Choice choose_finest(const RvqLevelPrior& prior, const Path& path, float beta) {
     Choice choice{0, prior.left_norm};
     if (prior.count > 1) {
         const float rate = beta / kLn2;
@@ -74,11 +74,11 @@ Quantised quantise(const GroupQuantiser& q, const float* residual, const float* 
     const Latents latents(residual, sigma);
     Beam beam(search.paths);
     beam.offer(Path());
-    DigitPrior prior;  // NOLINT(cppcoreguidelines-pro-type-member-init): digit_prior fills it, and 2 KB cost time
-    for (int digit = top_digit(q, latents); digit > 0; --digit) {
+    RvqLevelPrior prior;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below, and 2 KB cost time
+    for (int rvq_level = top_rvq_level(q, latents); rvq_level > 0; --rvq_level) {
         Beam next(search.paths);
         for (const Path& path : beam) {
-            digit_prior(q, latents, digit, path, prior);
+            rvq_level_prior(q, latents, rvq_level, path, prior);
             if (prior.count > 1 && (search.bits || search.paths > 1)) normalise(prior);
             extend_coarse(q, prior, path, next);
         }
@@ -87,7 +87,7 @@ Quantised quantise(const GroupQuantiser& q, const float* residual, const float* 
     Path best;
     best.cost = kInfinity;
     for (const Path& path : beam) {
-        digit_prior(q, latents, 0, path, prior);
+        rvq_level_prior(q, latents, 0, path, prior);
         if (prior.count > 1 && (search.bits || beam.count() > 1)) normalise(prior);
         const Choice choice = choose_finest(prior, path, search.beta);
         if (choice.cost < best.cost) {

@@ -20,7 +20,7 @@ struct SoftSums {
 };
 
 // The costs (8) of all codewords; -> the least.
-inline float soft_costs(const DigitPrior& prior, float beta, float* cost) {
+inline float soft_costs(const RvqLevelPrior& prior, float beta, float* cost) {
     const float rate = beta / (prior.scale * prior.scale) / kLn2;
     f32x8 lowest = splat(kInfinity);
     for (int k = 0; k < prior.count; k += 8) {
@@ -31,8 +31,8 @@ inline float soft_costs(const DigitPrior& prior, float beta, float* cost) {
     return least(lowest);
 }
 
-// Adds what eight codewords with the soft assignments s contribute; h is of use in the finest digit alone.
-inline void add_soft(const DigitPrior& prior, int k, f32x8 s, const float* grad_value, SoftSums& sums) {
+// Adds what eight codewords with the soft assignments s contribute; h is of use in the finest RVQ level alone.
+inline void add_soft(const RvqLevelPrior& prior, int k, f32x8 s, const float* grad_value, SoftSums& sums) {
     const f32x8 sb = s * prior.nats(k) * splat(1 / kLn2);
     sums.one += s;
     sums.b += sb;
@@ -43,15 +43,16 @@ inline void add_soft(const DigitPrior& prior, int k, f32x8 s, const float* grad_
         sums.c[i] += s * c;
         sums.bc[i] += sb * c;
     }
-    if (prior.digit > 0) return;
+    if (prior.rvq_level > 0) return;
     const f32x8 sh = s * h;
     sums.h += sh;
     for (int i = 0; i < kGroup; ++i) sums.hc[i] += sh * prior.words(i, k);
 }
 
 // Gradients with respect to the residual, through the soft assignment: covariances of the codeword with the bits (10)
-// and, in the finest digit, with the loss's slope (11).
-inline void accumulate_soft(const DigitPrior& prior, float beta, const LossGradient& loss, const GroupGradient& out) {
+// and, in the finest RVQ level, with the loss's slope (11).
+inline void accumulate_soft(const RvqLevelPrior& prior, float beta, const LossGradient& loss,
+                            const GroupGradient& out) {
     float cost[kMaxCodewords];
     const float low = soft_costs(prior, beta, cost);
     SoftSums sums = {};
@@ -64,14 +65,14 @@ inline void accumulate_soft(const DigitPrior& prior, float beta, const LossGradi
     for (int i = 0; i < kGroup; ++i) {
         const float mean_c = sum(sums.c[i]) * unit;
         out.rate[i] += loss.bits * (2 / kTemperature) * (sum(sums.bc[i]) * unit - mean_b * mean_c) / prior.scale;
-        if (prior.digit == 0) out.value[i] += (2 / kTemperature) * (sum(sums.hc[i]) * unit - mean_h * mean_c);
+        if (prior.rvq_level == 0) out.value[i] += (2 / kTemperature) * (sum(sums.hc[i]) * unit - mean_h * mean_c);
     }
 }
 
-// -> the prior's mean of t² in (12). Adds to the finest digit's tables what raises or lowers the masses of all its
+// -> the prior's mean of t² in (12). Adds to the finest RVQ level's tables what raises or lowers the masses of all its
 // codewords: the second terms of (13) and (14).
 template <bool kFine>
-inline void accumulate_masses(const DigitPrior& prior, float grad_bits, float* fine, float* log_weight,
+inline void accumulate_masses(const RvqLevelPrior& prior, float grad_bits, float* fine, float* log_weight,
                               f32x8* mean_square) {
     for (int k = 0; k < prior.count; k += 8) {
         const f32x8 p = load<f32x8>(prior.mass + k) * splat(1 / prior.total);
@@ -86,11 +87,11 @@ inline void accumulate_masses(const DigitPrior& prior, float grad_bits, float* f
     }
 }
 
-// Gradients of the chosen codeword's bits with respect to σ and the variance (12), and to the finest digit's tables
+// Gradients of the chosen codeword's bits with respect to σ and the variance (12), and to the finest RVQ level's tables
 // (13), (14).
-inline void accumulate_tables(const DigitPrior& prior, int chosen, bool has_coarser_code, const float* sigma,
+inline void accumulate_tables(const RvqLevelPrior& prior, int chosen, bool has_coarser_code, const float* sigma,
                               float grad_bits, const GroupGradient& out) {
-    const bool fine = prior.digit == 0;
+    const bool fine = prior.rvq_level == 0;
     float* log_weight = out.log_weight[has_coarser_code];
     f32x8 square[kGroup] = {};
     const auto accumulate = fine ? accumulate_masses<true> : accumulate_masses<false>;
@@ -121,21 +122,21 @@ inline void high_rate_gradient(const GroupQuantiser& q, const Latents& latents, 
 void quantise_gradient(const GroupQuantiser& q, const GroupLatents& group, float beta, const Quantised& chosen,
                        const LossGradient& loss, const GroupGradient& out) {
     const Latents latents(group.residual, group.sigma);
-    DigitPrior prior;  // NOLINT(cppcoreguidelines-pro-type-member-init): digit_prior fills it, and 2 KB cost time
+    RvqLevelPrior prior;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below, and 2 KB cost time
     Path path;
     bool smooth = latents.sigma_max > kSmooth;
-    for (int digit = top_digit(q, latents); digit >= 0; --digit) {
-        const int k = chosen.code[q.digits - 1 - digit];
-        digit_prior(q, latents, digit, path, prior);
+    for (int rvq_level = top_rvq_level(q, latents); rvq_level >= 0; --rvq_level) {
+        const int k = chosen.code[q.rvq_levels - 1 - rvq_level];
+        rvq_level_prior(q, latents, rvq_level, path, prior);
         if (prior.count > 1) {
             normalise(prior);
             if (!smooth) accumulate_soft(prior, beta, loss, out);
             accumulate_tables(prior, k, path.has_coarser_code, group.sigma, loss.bits, out);
         }
-        if (digit == 0)
+        if (rvq_level == 0)
             for (int i = 0; i < kGroup; ++i) out.fine[i * q.codewords + k] += loss.value[i];
         path = extended(q, prior, path, k);
-        smooth |= path.has_coarser_code && digit > 0;
+        smooth |= path.has_coarser_code && rvq_level > 0;
     }
     if (smooth) high_rate_gradient(q, latents, loss, out);
 }

@@ -14,7 +14,7 @@ constexpr int kTileLog2Max = 16;
 constexpr int kBlock = 8;           // pixels on a side of a position of level 0
 constexpr int kGroup = 4;           // latent dimensions that are quantised together
 constexpr int kOutBlock = 16;       // channel counts are multiples of this, so that vectors are full
-constexpr int kMaxDigits = 8;       // of a group
+constexpr int kMaxRvqLevels = 8;    // of a group's codes
 constexpr int kMaxCodewords = 256;  // K, a multiple of 8: codes are bytes
 
 // Section 2, the model file: fractional bits. Those of features are the model's own.
@@ -41,16 +41,16 @@ constexpr int kSigmaShift = 3;  // from log2 σ with kLogGainBits to an index
 static_assert(1 << kLogGainBits == kSigmaPerOctave << kSigmaShift, "the shift makes octaves indices");
 
 // Section 3, at last: pixels of 16 bits are made from this many fractional bits.
-constexpr int kDeepBits = 8;
+constexpr int kSixteenBitFraction = 8;
 
 // Section 4: codes.
-constexpr int kDigitBits = 2;      // digit j counts 4^j
+constexpr int kRvqLevelBits = 2;   // the steps of RVQ level j are 4^j
 constexpr int kExponentBits = 16;  // fractional bits of -log2 of the prior's masses
 constexpr int kSquareBits = 6;     // of squares of codewords
 constexpr int kSquareShift = 2 * kCodewordBits - kSquareBits;
 constexpr int32_t kTermMax = 1 << 28;                 // of an exponent's terms: four and a weight fit an int32
 constexpr int32_t kCodewordMax = 8 << kCodewordBits;  // within 8 steps, which keeps exponents inside an int32
-constexpr int32_t kOffsetMax = 16 << kCodewordBits;   // what coarser digits give is clamped to ± this
+constexpr int32_t kOffsetMax = 16 << kCodewordBits;   // what coarser RVQ levels give is clamped to ± this
 constexpr int kPossibleBits = 13;                     // codewords that cost more than this are left out
 static_assert(kSquareBits + kInverseVarianceBits == kExponentBits, "a square over a variance is an exponent");
 

@@ -88,12 +88,13 @@ Codebook load_codebook(const std::string& name, const int16_t* codewords, const 
             book.squares.push_back(static_cast<int16_t>((c * c + (1 << (kSquareShift - 1))) >> kSquareShift));
             book.search.push_back(static_cast<float>(c) / (1 << kCodewordBits));
         }
-    for (int moved = 0; moved < 2 && weight_bits; ++moved)
+    for (int has_coarser_code = 0; has_coarser_code < 2 && weight_bits; ++has_coarser_code)
         for (int k = 0; k < count; ++k) {
-            const int32_t bits = weight_bits[moved * count + k];
+            const int32_t bits = weight_bits[has_coarser_code * count + k];
             expect(name, "weight", bits, 0, 32767);
-            book.weight_bits[moved].push_back(bits << (kExponentBits - kWeightBits));
-            book.log_weight[moved].push_back(static_cast<float>(bits) * (-0.6931471805599453f / (1 << kWeightBits)));
+            book.weight_bits[has_coarser_code].push_back(bits << (kExponentBits - kWeightBits));
+            book.log_weight[has_coarser_code].push_back(static_cast<float>(bits) *
+                                                        (-0.6931471805599453f / (1 << kWeightBits)));
         }
     book.prefix = possible_prefix(book, inverse_variance);
     return book;
@@ -101,7 +102,7 @@ Codebook load_codebook(const std::string& name, const int16_t* codewords, const 
 
 Stage load_stage(const Tensors& t, const std::string& name, const NetworkShape& shape, const StageShape& s) {
     expect(name, "level", s.level, 0, shape.levels() - 1);
-    expect(name, "digits", s.digits, 1, kMaxDigits);
+    expect(name, "digits", s.rvq_levels, 1, kMaxRvqLevels);
     expect_multiple(name, "latents", s.latents, kOutBlock);
     const int channels = shape.channels[s.level], hidden = shape.hidden[s.level], d = s.latents;
     Stage stage;
@@ -149,12 +150,12 @@ Head load_head(const Tensors& t, const std::string& name, const NetworkShape& sh
     const int level = shape.stages[stages - 1].level;
     head.side = (kBlock << level) / scale;
     const int out = (3 * head.side * head.side + kOutBlock - 1) / kOutBlock * kOutBlock;
-    head.conv = head.deep = load_conv(t, name, shape.channels[level], out, 1);
+    head.conv = head.sixteen_bit = load_conv(t, name, shape.channels[level], out, 1);
     for (int i = 0; i < out; ++i) {
-        int32_t &shift = head.deep.shift[i], &bias = head.deep.bias[i];
-        expect(name, "shift", shift, kDeepBits + 1, 30);
+        int32_t &shift = head.sixteen_bit.shift[i], &bias = head.sixteen_bit.bias[i];
+        expect(name, "shift", shift, kSixteenBitFraction + 1, 30);
         bias -= 1 << (shift - 1);  // the rounding
-        shift -= kDeepBits;
+        shift -= kSixteenBitFraction;
         bias += 1 << (shift - 1);
     }
     return head;

@@ -11,10 +11,10 @@
 namespace aec {
 
 struct StageShape {
-    int level = 0, latents = 0, digits = 0, refine = 0, stream = 0;
+    int level = 0, latents = 0, rvq_levels = 0, refine = 0, stream = 0;
 
     int groups() const { return latents / kGroup; }
-    int codes() const { return groups() * digits; }  // of a position
+    int codes() const { return groups() * rvq_levels; }  // of a position
 };
 
 // Sizes; aecodec/network/network.py explains them.
@@ -53,7 +53,7 @@ struct Block {
 struct Codebook {
     int count = 0;                             // K
     std::vector<int16_t> words, squares;       // [4][K] with kCodewordBits, with kSquareBits
-    std::vector<int32_t> weight_bits[2];       // [K] with kExponentBits, where the coarser digits are all zero, or not;
+    std::vector<int32_t> weight_bits[2];       // [K] with kExponentBits, if the coarser codes are all zero, or not;
                                                // empty: no weights
     std::vector<int32_t> prefix;               // [kSigmaCount] how many codewords are possible, see GroupQuantiser
     std::vector<float> search, log_weight[2];  // [4][K] and [K]: the same for the encoder's search
@@ -70,16 +70,16 @@ struct Stage {
     Codebook coarse;
     std::vector<Block> refine;
 
-    const Codebook& codebook(int64_t group, int digit) const { return digit ? coarse : groups[group]; }
+    const Codebook& codebook(int64_t group, int rvq_level) const { return rvq_level ? coarse : groups[group]; }
 };
 
 // The colours of the picture, or of a reduced one, as a linear function of the features after some stages.
 struct Head {
-    int scale = 1;   // of the picture's sides
-    int stages = 0;  // that it needs
-    int side = 0;    // pixels on a side of what a position of the last of them gives
-    Conv conv;       // to [3][side][side] and, up to a multiple of kOutBlock, nothing
-    Conv deep;       // the same with kDeepBits fractional bits
+    int scale = 1;     // of the picture's sides
+    int stages = 0;    // that it needs
+    int side = 0;      // pixels on a side of what a position of the last of them gives
+    Conv conv;         // to [3][side][side] and, up to a multiple of kOutBlock, nothing
+    Conv sixteen_bit;  // the same with kSixteenBitFraction fractional bits
 };
 
 struct Model {

@@ -18,7 +18,7 @@ void add_constants(py::module_& m) {
     c["BLOCK"] = kBlock;
     c["GROUP"] = kGroup;
     c["OUT_BLOCK"] = kOutBlock;
-    c["MAX_DIGITS"] = kMaxDigits;
+    c["MAX_RVQ_LEVELS"] = kMaxRvqLevels;
     c["MAX_CODEWORDS"] = kMaxCodewords;
     c["FILM_BITS"] = kFilmBits;
     c["LOG_GAIN_BITS"] = kLogGainBits;
@@ -32,8 +32,8 @@ void add_constants(py::module_& m) {
     c["SIGMA_COUNT"] = kSigmaCount;
     c["SIGMA_PER_OCTAVE"] = kSigmaPerOctave;
     c["SIGMA_OCTAVE_MIN"] = kSigmaOctaveMin;
-    c["DEEP_BITS"] = kDeepBits;
-    c["DIGIT_BITS"] = kDigitBits;
+    c["SIXTEEN_BIT_FRACTION"] = kSixteenBitFraction;
+    c["RVQ_LEVEL_BITS"] = kRvqLevelBits;
     c["POSSIBLE_BITS"] = kPossibleBits;
     c["LANES"] = kLanes;
     c["FREQUENCY_BITS"] = kFrequencyBits;

@@ -86,7 +86,7 @@ py::tuple encode(const Network& network, const Array<uint8_t>& pixels, const Fra
 py::tuple encode_codes(const Network& network, const std::vector<Array<uint8_t>>& codes, const Frame& frame,
                        int threads) {
     Codes maps;
-    for (const auto& c : codes) maps.push_back(to_map(c, 4, "codes must be (h, w, groups, digits)"));
+    for (const auto& c : codes) maps.push_back(to_map(c, 4, "codes must be (h, w, groups, rvq_levels)"));
     Encoded e;
     {
         py::gil_scoped_release release;
@@ -126,7 +126,7 @@ std::vector<Array<uint8_t>> decode_codes(const Network& network, const Streams& 
     std::vector<Array<uint8_t>> out;
     for (size_t i = 0; i < codes.size(); ++i) {
         const StageShape& shape = network.shape().stages[i];
-        out.emplace_back(Shape{codes[i].height, codes[i].width, shape.groups(), shape.digits});
+        out.emplace_back(Shape{codes[i].height, codes[i].width, shape.groups(), shape.rvq_levels});
         std::copy(codes[i].data.begin(), codes[i].data.end(), out.back().mutable_data());
     }
     return out;
@@ -167,10 +167,10 @@ void add_network(py::module_& m) {
              "The same from codes that are chosen already.")
         .def("decode", &decode<uint8_t>, "streams"_a, "frame"_a, "scale"_a = 1, "region"_a = py::none(),
              "threads"_a = 0, "Pixels (h, w, 3), the same bits on every machine.")
-        .def("decode_deep", &decode<uint16_t>, "streams"_a, "frame"_a, "scale"_a = 1, "region"_a = py::none(),
+        .def("decode_sixteen_bit", &decode<uint16_t>, "streams"_a, "frame"_a, "scale"_a = 1, "region"_a = py::none(),
              "threads"_a = 0, "The same with 16 bits a colour.")
         .def("decode_codes", &decode_codes, "streams"_a, "frame"_a, "threads"_a = 0,
-             "The codes of every stage, (h, w, groups, digits) each.")
+             "The codes of every stage, (h, w, groups, rvq_levels) each.")
         .def("tiles", &tiles, "frame"_a, "scale"_a = 1, "region"_a = py::none(),
              "The tiles of every stream that decode needs, as (top, left, bottom, right) in tiles.");
 }

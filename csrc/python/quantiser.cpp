@@ -14,30 +14,30 @@ struct QuantiserArguments {
 
     QuantiserArguments(const Array<float>& residual, const Array<float>& sigma, const Array<float>& fine,
                        const Array<float>& coarse, const Array<float>& log_weight, const Array<float>& variance,
-                       int digits, float beta) {
+                       int rvq_levels, float beta) {
         if (residual.ndim() != 3 || fine.ndim() != 3)
             throw py::value_error("residual must be (N, groups, 4), fine (groups, 4, K)");
         const py::ssize_t groups = residual.shape(1), k = fine.shape(2);
         count = residual.shape(0);
-        if (k % 8 || k < 8 || k > kMaxCodewords || digits < 1 || digits > kMaxDigits)
-            throw py::value_error("there cannot be " + std::to_string(k) + " codewords and " + std::to_string(digits) +
-                                  " digits");
+        if (k % 8 || k < 8 || k > kMaxCodewords || rvq_levels < 1 || rvq_levels > kMaxRvqLevels)
+            throw py::value_error("there cannot be " + std::to_string(k) + " codewords and " +
+                                  std::to_string(rvq_levels) + " RVQ levels");
         expect(residual, {count, groups, kGroup}, "residual");
         expect(sigma, {count, groups, kGroup}, "sigma");
         expect(fine, {groups, kGroup, k}, "fine");
         expect(coarse, {kGroup, k}, "coarse");
         expect(log_weight, {groups, 2, k}, "log_weight");
         expect(variance, {2}, "variance");
-        q = {static_cast<int>(groups), static_cast<int>(k), digits, fine.data(), coarse.data(),
+        q = {static_cast<int>(groups), static_cast<int>(k), rvq_levels, fine.data(), coarse.data(),
              log_weight.data(),        variance.data(),     beta};
     }
 };
 
 py::tuple quantise(const Array<float>& residual, const Array<float>& sigma, const Array<float>& fine,
-                   const Array<float>& coarse, const Array<float>& log_weight, const Array<float>& variance, int digits,
-                   float beta, int threads) {
-    const QuantiserArguments a(residual, sigma, fine, coarse, log_weight, variance, digits, beta);
-    Array<uint8_t> code({a.count, static_cast<int64_t>(a.q.groups), static_cast<int64_t>(digits)});
+                   const Array<float>& coarse, const Array<float>& log_weight, const Array<float>& variance,
+                   int rvq_levels, float beta, int threads) {
+    const QuantiserArguments a(residual, sigma, fine, coarse, log_weight, variance, rvq_levels, beta);
+    Array<uint8_t> code({a.count, static_cast<int64_t>(a.q.groups), static_cast<int64_t>(rvq_levels)});
     Array<float> value({a.count, static_cast<int64_t>(a.q.groups), static_cast<int64_t>(kGroup)}),
         bits({a.count, static_cast<int64_t>(a.q.groups)});
     {
@@ -51,11 +51,11 @@ py::tuple quantise(const Array<float>& residual, const Array<float>& sigma, cons
 
 py::tuple quantise_gradient(const Array<float>& residual, const Array<float>& sigma, const Array<float>& fine,
                             const Array<float>& coarse, const Array<float>& log_weight, const Array<float>& variance,
-                            int digits, float beta, const Array<uint8_t>& code, const Array<float>& grad_value,
+                            int rvq_levels, float beta, const Array<uint8_t>& code, const Array<float>& grad_value,
                             const Array<float>& grad_bits, int threads) {
-    const QuantiserArguments a(residual, sigma, fine, coarse, log_weight, variance, digits, beta);
+    const QuantiserArguments a(residual, sigma, fine, coarse, log_weight, variance, rvq_levels, beta);
     const int64_t groups = a.q.groups, k = a.q.codewords, dimensions = kGroup;
-    expect(code, {a.count, groups, digits}, "code");
+    expect(code, {a.count, groups, rvq_levels}, "code");
     expect(grad_value, {a.count, groups, dimensions}, "grad_value");
     expect(grad_bits, {a.count, groups}, "grad_bits");
     for (int64_t i = 0; i < code.size(); ++i)
@@ -87,10 +87,10 @@ void add_quantiser(py::module_& m) {
     using namespace py::literals;
     m.def(
         "quantise", &quantise, exact("residual"), exact("sigma"), exact("fine"), exact("coarse"), exact("log_weight"),
-        exact("variance"), "digits"_a, "beta"_a, "threads"_a = 0,
+        exact("variance"), "rvq_levels"_a, "beta"_a, "threads"_a = 0,
         "Rate-distortion optimal codes of residuals (N, G, 4) under their sigma, the coded residuals, and their bits.");
     m.def("quantise_gradient", &quantise_gradient, exact("residual"), exact("sigma"), exact("fine"), exact("coarse"),
-          exact("log_weight"), exact("variance"), "digits"_a, "beta"_a, exact("code"), exact("grad_value"),
+          exact("log_weight"), exact("variance"), "rvq_levels"_a, "beta"_a, exact("code"), exact("grad_value"),
           exact("grad_bits"), "threads"_a = 0, "Gradients through the codes of quantise.");
 }
 

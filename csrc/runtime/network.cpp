@@ -10,11 +10,11 @@
 namespace aec {
 namespace {
 
-// A pixel from what a head gives: with no fractional bits, or with kDeepBits, so that 255 becomes 65535.
+// A pixel from what a head gives: with no fractional bits, or with kSixteenBitFraction, so that 255 becomes 65535.
 void to_pixel(int32_t v, uint8_t& out) { out = static_cast<uint8_t>(std::min(255, std::max(0, v + 128))); }
 void to_pixel(int32_t v, uint16_t& out) {
-    const int32_t wide = std::min(255 << kDeepBits, std::max(0, v + (128 << kDeepBits)));
-    out = static_cast<uint16_t>((wide * 257 + 128) >> kDeepBits);
+    const int32_t wide = std::min(255 << kSixteenBitFraction, std::max(0, v + (128 << kSixteenBitFraction)));
+    out = static_cast<uint16_t>((wide * 257 + 128) >> kSixteenBitFraction);
 }
 
 // The positions whose features an area of a head's pixels needs.
@@ -147,11 +147,11 @@ Encoded Network::encode(const Tiling& tiling, int quality, int threads,
     Encoded result;
     result.bits.assign(stages, 0);
     result.streams.assign(model_.shape.streams(), std::vector<std::string>(tiling.count()));
-    Open<RansEncoder> open;
+    OpenCoders<RansEncoder> open_coders;
     std::vector<std::unique_ptr<StageCoder>> coders;
     const auto where = coded_tiles(tiling, stages, tiling.whole(model_.stages.back().shape.level), threads);
     for (int i = 0; i < stages; ++i)
-        coders.push_back(std::make_unique<StageEncoder>(where[i], std::move(sources[i]), open,
+        coders.push_back(std::make_unique<StageEncoder>(where[i], std::move(sources[i]), open_coders,
                                                         result.streams[where[i].stage.shape.stream], result.bits[i]));
     code_all(tiling, quality, threads, std::move(coders));
     return result;
@@ -185,8 +185,8 @@ Encoded Network::encode(const Codes& codes, const Frame& frame, int threads) con
 }
 
 std::vector<std::unique_ptr<StageCoder>> Network::decoders(const Tiling& tiling, int stages, Rectangle wanted,
-                                                           int threads, const Streams& streams, Open<RansDecoder>& open,
-                                                           Codes* codes) const {
+                                                           int threads, const Streams& streams,
+                                                           OpenCoders<RansDecoder>& open_coders, Codes* codes) const {
     if (static_cast<int>(streams.size()) != model_.shape.streams())
         throw CorruptStream("there are " + std::to_string(streams.size()) + " coded streams, not " +
                             std::to_string(model_.shape.streams()));
@@ -199,8 +199,8 @@ std::vector<std::unique_ptr<StageCoder>> Network::decoders(const Tiling& tiling,
     for (const StageTiles& where : coded_tiles(tiling, stages, wanted, threads)) {
         const auto& tiles = streams[where.stage.shape.stream];
         missing = missing_tiles(tiling, tiles, missing);
-        coders.push_back(
-            std::make_unique<StageDecoder>(where, tiles, missing, open, codes ? &(*codes)[coders.size()] : nullptr));
+        coders.push_back(std::make_unique<StageDecoder>(where, tiles, missing, open_coders,
+                                                        codes ? &(*codes)[coders.size()] : nullptr));
     }
     return coders;
 }
@@ -212,10 +212,10 @@ Codes Network::decode_codes(const Streams& streams, const Frame& frame, int thre
         const Rectangle whole = tiling.whole(s.shape.level);
         codes.emplace_back(whole.height(), whole.width(), s.shape.codes());
     }
-    Open<RansDecoder> open;
+    OpenCoders<RansDecoder> open_coders;
     const Rectangle whole = tiling.whole(model_.stages.back().shape.level);
     code_all(tiling, frame.quality, threads,
-             decoders(tiling, static_cast<int>(model_.stages.size()), whole, threads, streams, open, &codes));
+             decoders(tiling, static_cast<int>(model_.stages.size()), whole, threads, streams, open_coders, &codes));
     return codes;
 }
 
@@ -224,10 +224,10 @@ void Network::decode(const Streams& streams, const Frame& frame, const View& vie
     const Tiling tiling = this->tiling(frame);
     const Head& head = this->head(view.scale);
     const Rectangle area = view.area, wanted = positions(head, area);
-    Open<RansDecoder> open;
+    OpenCoders<RansDecoder> open_coders;
     RowCursor f(synthesis(tiling, wanted, frame.quality, threads, Last::kFeatures,
-                          decoders(tiling, head.stages, wanted, threads, streams, open, nullptr)));
-    const Conv& conv = std::is_same_v<Pixel, uint16_t> ? head.deep : head.conv;
+                          decoders(tiling, head.stages, wanted, threads, streams, open_coders, nullptr)));
+    const Conv& conv = std::is_same_v<Pixel, uint16_t> ? head.sixteen_bit : head.conv;
     const int64_t side = head.side, left = wanted.left, columns = wanted.width();
     for_each_strip(f, [&](int64_t top, int64_t bottom) {
         parallel_for(bottom - top, threads, 1, [&](int64_t begin, int64_t end, int) {

@@ -78,7 +78,7 @@ private:
                    std::vector<std::unique_ptr<CodeSource>> sources) const;
     // codes: to be filled in, or null
     std::vector<std::unique_ptr<StageCoder>> decoders(const Tiling& tiling, int stages, Rectangle wanted, int threads,
-                                                      const Streams& streams, Open<RansDecoder>& open,
+                                                      const Streams& streams, OpenCoders<RansDecoder>& open_coders,
                                                       Codes* codes) const;
 
     Model model_;

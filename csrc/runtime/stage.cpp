@@ -20,7 +20,7 @@ Band predict(const StagePlan& plan, const RowCursor& in, Rectangle area) {
                   hidden = stage.prior_in.out;
     const int16_t* log_gain = stage.log_gain.data() + (plan.settings.quality - 1) * d;
     Band band{area, Features(height, width, d), Map<uint8_t>(height, width, d),
-              Map<uint8_t>(height, width, d / kGroup * stage.shape.digits), Map<int32_t>(height, width, d)};
+              Map<uint8_t>(height, width, d / kGroup * stage.shape.rvq_levels), Map<int32_t>(height, width, d)};
     parallel_for(height, plan.settings.threads, kRowsAtOnce, [&](int64_t begin, int64_t end, int) {
         const int64_t stride = (width + 2) * channels;
         LineWindow window(in, area.left, area.right);

@@ -40,9 +40,9 @@ void GivenCodes::fill(Band& band) {
     std::copy_n(codes_.row(band.area.top), band.code.data.size(), band.code.data.begin());
 }
 
-StageEncoder::StageEncoder(const StageTiles& where, std::unique_ptr<CodeSource> source, Open<RansEncoder>& open,
-                           std::vector<std::string>& tiles, double& bits)
-    : where_(where), source_(std::move(source)), open_(open), tiles_(tiles), bits_(bits) {}
+StageEncoder::StageEncoder(const StageTiles& where, std::unique_ptr<CodeSource> source,
+                           OpenCoders<RansEncoder>& open_coders, std::vector<std::string>& tiles, double& bits)
+    : where_(where), source_(std::move(source)), open_coders_(open_coders), tiles_(tiles), bits_(bits) {}
 
 void StageEncoder::code(Band& band) {
     source_->fill(band);
@@ -50,7 +50,7 @@ void StageEncoder::code(Band& band) {
     const int64_t columns = where_.tiles.width();
     std::vector<RansEncoder*> coders;
     for (int64_t c = 0; c < columns; ++c)
-        coders.push_back(&open_.try_emplace({stream, where_.tile(band, c)}, kLanes).first->second);
+        coders.push_back(&open_coders_.try_emplace({stream, where_.tile(band, c)}, kLanes).first->second);
     const bool finish = where_.finishes_tiles(band);
     std::vector<double> bits(columns);
     parallel_for(columns, where_.threads, 1, [&](int64_t begin, int64_t end, int) {
@@ -60,12 +60,12 @@ void StageEncoder::code(Band& band) {
         }
     });
     for (const double b : bits) bits_ += b;
-    for (int64_t c = 0; finish && c < columns; ++c) open_.erase({stream, where_.tile(band, c)});
+    for (int64_t c = 0; finish && c < columns; ++c) open_coders_.erase({stream, where_.tile(band, c)});
 }
 
 StageDecoder::StageDecoder(const StageTiles& where, const std::vector<std::optional<std::string>>& tiles,
-                           std::vector<bool> missing, Open<RansDecoder>& open, Map<uint8_t>* codes)
-    : where_(where), tiles_(tiles), missing_(std::move(missing)), open_(open), codes_(codes) {}
+                           std::vector<bool> missing, OpenCoders<RansDecoder>& open_coders, Map<uint8_t>* codes)
+    : where_(where), tiles_(tiles), missing_(std::move(missing)), open_coders_(open_coders), codes_(codes) {}
 
 void StageDecoder::code(Band& band) {
     const int stream = where_.stage.shape.stream;
@@ -76,7 +76,7 @@ void StageDecoder::code(Band& band) {
         if (missing_[tile]) continue;
         const auto* data = reinterpret_cast<const uint8_t*>(tiles_[tile]->data());
         columns.push_back(c);
-        coders.push_back(&open_.try_emplace({stream, tile}, data, tiles_[tile]->size(), kLanes).first->second);
+        coders.push_back(&open_coders_.try_emplace({stream, tile}, data, tiles_[tile]->size(), kLanes).first->second);
     }
     const bool finish = where_.finishes_tiles(band);
     parallel_for(static_cast<int64_t>(columns.size()), where_.threads, 1, [&](int64_t begin, int64_t end, int) {
@@ -86,7 +86,7 @@ void StageDecoder::code(Band& band) {
         }
     });
     for (const int64_t c : columns)
-        if (finish) open_.erase({stream, where_.tile(band, c)});
+        if (finish) open_coders_.erase({stream, where_.tile(band, c)});
     for (int64_t y = 0; codes_ && y < band.area.height(); ++y)
         std::copy_n(band.code.row(y), band.area.width() * band.code.channels,
                     codes_->row(band.area.top + y) + band.area.left * codes_->channels);

@@ -15,7 +15,7 @@
 
 namespace aec {
 
-using Codes = std::vector<Map<uint8_t>>;  // a stage's: [height][width][groups * digits], the coarsest digit first
+using Codes = std::vector<Map<uint8_t>>;  // a stage's: [height][width][groups * rvq_levels], the coarsest first
 using Streams = std::vector<std::vector<std::optional<std::string>>>;  // [stream][tile]; what is missing is guessed
 
 // Where a stage codes: the area, in tiles, and whether it is the first or the last stage of its stream.
@@ -35,7 +35,7 @@ struct StageTiles {
 
 // The rANS coders of the tiles that are being worked on, by stream and tile; Coder is RansEncoder or RansDecoder.
 template <class Coder>
-using Open = std::map<std::pair<int, int64_t>, Coder>;
+using OpenCoders = std::map<std::pair<int, int64_t>, Coder>;
 
 // Where an encoder's codes come from.
 class CodeSource {
@@ -76,7 +76,7 @@ private:
 class StageEncoder : public StageCoder {
 public:
     // Writes finished tiles to `tiles`, those of the stage's stream, and adds to `bits` what the codes take.
-    StageEncoder(const StageTiles& where, std::unique_ptr<CodeSource> source, Open<RansEncoder>& open,
+    StageEncoder(const StageTiles& where, std::unique_ptr<CodeSource> source, OpenCoders<RansEncoder>& open_coders,
                  std::vector<std::string>& tiles, double& bits);
     void attach(const RowStreamPointer& features) override { source_->attach(features); }
     void code(Band& band) override;
@@ -84,7 +84,7 @@ public:
 private:
     const StageTiles where_;
     const std::unique_ptr<CodeSource> source_;
-    Open<RansEncoder>& open_;
+    OpenCoders<RansEncoder>& open_coders_;
     std::vector<std::string>& tiles_;
     double& bits_;
 };
@@ -94,14 +94,14 @@ public:
     // tiles: those of the stage's stream. missing: of the tiles of the whole picture. codes: of the whole picture, to
     // be filled in, or null.
     StageDecoder(const StageTiles& where, const std::vector<std::optional<std::string>>& tiles,
-                 std::vector<bool> missing, Open<RansDecoder>& open, Map<uint8_t>* codes);
+                 std::vector<bool> missing, OpenCoders<RansDecoder>& open_coders, Map<uint8_t>* codes);
     void code(Band& band) override;
 
 private:
     const StageTiles where_;
     const std::vector<std::optional<std::string>>& tiles_;
     const std::vector<bool> missing_;
-    Open<RansDecoder>& open_;
+    OpenCoders<RansDecoder>& open_coders_;
     Map<uint8_t>* const codes_;
 };
 

@@ -40,7 +40,7 @@ struct Prepared {
         prefixes.push_back(training_prefix(q.coarse, q.codewords, q.variance[1]));
         for (int g = 0; g < q.groups; ++g) {
             const float* weight = q.log_weight + static_cast<int64_t>(g) * 2 * q.codewords;
-            groups.push_back({q.digits,
+            groups.push_back({q.rvq_levels,
                               q.codewords,
                               q.fine + g * size,
                               q.coarse,
@@ -64,7 +64,7 @@ void quantise(const StageQuantiser& q, const float* residual, const float* sigma
         for (int64_t n = begin * q.groups; n < end * q.groups; ++n) {
             const Quantised r =
                 kernels().quantise(prepared.groups[n % q.groups], residual + n * kGroup, sigma + n * kGroup, search);
-            std::copy(r.code, r.code + q.digits, code + n * q.digits);
+            std::copy(r.code, r.code + q.rvq_levels, code + n * q.rvq_levels);
             std::copy(r.value, r.value + kGroup, value + n * kGroup);
             bits[n] = r.bits;
         }
@@ -87,7 +87,7 @@ void quantise_gradient(const StageQuantiser& q, const float* residual, const flo
             for (int64_t n = count * part / parts * q.groups; n < count * (part + 1) / parts * q.groups; ++n) {
                 const int64_t g = n % q.groups;
                 Quantised chosen{};
-                std::copy(code + n * q.digits, code + (n + 1) * q.digits, chosen.code);
+                std::copy(code + n * q.rvq_levels, code + (n + 1) * q.rvq_levels, chosen.code);
                 float* weight = sums + fine_size + g * 2 * q.codewords;
                 kernels().quantise_gradient(prepared.groups[g], {residual + n * kGroup, sigma + n * kGroup}, q.beta,
                                             chosen, {grad_value + n * kGroup, grad_bits[n]},

@@ -6,7 +6,7 @@ namespace aec {
 
 // Codebooks of a stage; see GroupQuantiser.
 struct StageQuantiser {
-    int groups, codewords, digits;
+    int groups, codewords, rvq_levels;
     const float* fine;        // [groups][4][K]
     const float* coarse;      // [4][K]
     const float* log_weight;  // [groups][2][K]
@@ -14,7 +14,7 @@ struct StageQuantiser {
     float beta;               // the search's price of a bit, in squared steps
 };
 
-// residual, sigma, value [count][groups][4]; code [count][groups][digits]; bits [count][groups].
+// residual, sigma, value [count][groups][4]; code [count][groups][rvq_levels]; bits [count][groups].
 void quantise(const StageQuantiser& q, const float* residual, const float* sigma, int64_t count, int threads,
               uint8_t* code, float* value, float* bits);
 

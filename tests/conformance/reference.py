@@ -302,13 +302,13 @@ class Reader:
 
 
 class Books(NamedTuple):
-    """What the codes of a stage are read with. Groups come first; the finest digit is 0 in the second axis, the others 1."""
+    """What the codes of a stage are read with. Groups come first; the finest RVQ level is 0 in the second axis, the others 1."""
 
-    digits: int
+    rvq_levels: int
     words: np.ndarray  # (groups, 2, K, 4)
-    possible: np.ndarray  # (groups, 2, 96): how many codewords, for the largest σ index of an unmoved group
+    possible: np.ndarray  # (groups, 2, 96): how many codewords, for the group's largest σ index while its codes are 0
     inverse_variance: np.ndarray  # (2, 96)
-    weights: np.ndarray  # (groups, 2, K): the exponents W of the finest digit, by moved
+    weights: np.ndarray  # (groups, 2, K): the exponents W of the finest RVQ level, by has_coarser_code
 
 
 def codebooks(model: Model, i: int) -> Books:
@@ -339,30 +339,30 @@ def frequencies(exponents: np.ndarray) -> np.ndarray:
     return f
 
 
-def possible(books: Books, group: int, j: int, largest: int, moved: int) -> int:
-    """Section 4: how many codewords digit j can have. largest: of the group's indices of σ."""
-    return books.words.shape[2] if moved else int(books.possible[group, int(j > 0), max(0, largest - 16 * j)])
+def possible(books: Books, group: int, j: int, largest: int, has_coarser_code: int) -> int:
+    """Section 4: how many codewords RVQ level j can have. largest: of the group's indices of σ."""
+    return books.words.shape[2] if has_coarser_code else int(books.possible[group, int(j > 0), max(0, largest - 16 * j)])
 
 
-def exponents(books: Books, group: int, j: int, n: int, sigma: np.ndarray, v: np.ndarray, moved: int) -> np.ndarray:
-    """Section 4: E of the first n codewords of digit j, int64 (n,)."""
+def exponents(books: Books, group: int, j: int, n: int, sigma: np.ndarray, v: np.ndarray, has_coarser_code: int) -> np.ndarray:
+    """Section 4: E of the first n codewords of RVQ level j, int64 (n,)."""
     coarse = int(j > 0)
     nu = books.inverse_variance[coarse, np.maximum(0, sigma - 16 * j)]
-    offset = clamp(v >> 2 * j, 4096) if moved else 0
+    offset = clamp(v >> 2 * j, 4096) if has_coarser_code else 0
     e = np.minimum(1 << 28, nu * ((offset + books.words[group, coarse, :n]) ** 2 + 512 >> 10)).sum(axis=1)
-    return e if coarse else e + books.weights[group, moved, :n]
+    return e if coarse else e + books.weights[group, has_coarser_code, :n]
 
 
 def read_group(reader: Reader, books: Books, group: int, sigma: np.ndarray) -> np.ndarray:
     """Section 4: the values of four latents, from the indices of their σ; both int64 (4,)."""
     v = np.zeros(4, np.int64)
-    moved, largest = 0, int(sigma.max())
-    for j in reversed(range(books.digits)):
-        n = possible(books, group, j, largest, moved)
+    has_coarser_code, largest = 0, int(sigma.max())
+    for j in reversed(range(books.rvq_levels)):
+        n = possible(books, group, j, largest, has_coarser_code)
         if n > 1:
-            k = reader.symbol(frequencies(exponents(books, group, j, n, sigma, v, moved)))
+            k = reader.symbol(frequencies(exponents(books, group, j, n, sigma, v, has_coarser_code)))
             v += books.words[group, int(j > 0), k] << 2 * j
-            moved |= k > 0
+            has_coarser_code |= k > 0
     return v
 
 

@@ -54,7 +54,7 @@ class Batch:
     jobs: list[Job]
     single: bool  # one file that was named: its existing output is an error, not a reason to go on
     workers: int
-    shared: CommonOptions
+    common: CommonOptions
 
 
 def one_line(error: BaseException) -> str:
@@ -66,13 +66,13 @@ def one_line(error: BaseException) -> str:
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the common options, as `shared`."""
+    """Gives a command the common options, as `common`."""
     names = [f.name for f in fields(CommonOptions)]
 
     @functools.wraps(command)
     def bundled(**values: Any) -> None:
-        shared = CommonOptions(**{name: values.pop(name) for name in names})
-        command(shared=shared, **values)
+        common = CommonOptions(**{name: values.pop(name) for name in names})
+        command(common=common, **values)
 
     for option in reversed(
         [
@@ -104,10 +104,10 @@ def writing(target: Path) -> Iterator[BinaryIO]:
         yield out
 
 
-def threads_of(batch_size: int, shared: CommonOptions) -> tuple[int, int]:
+def threads_of(batch_size: int, common: CommonOptions) -> tuple[int, int]:
     """-> the workers, and the threads of each (0: one a core)."""
-    workers = shared.workers or min(batch_size, os.cpu_count() or 1) or 1
-    return workers, (0 if workers == 1 else 1) if shared.threads is None else shared.threads
+    workers = common.workers or min(batch_size, os.cpu_count() or 1) or 1
+    return workers, (0 if workers == 1 else 1) if common.threads is None else common.threads
 
 
 def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
@@ -115,7 +115,7 @@ def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
 
     def attempt(job: Job) -> Outcome:
         try:
-            if job.target != STREAM and job.target.exists() and not batch.shared.force:
+            if job.target != STREAM and job.target.exists() and not batch.common.force:
                 if batch.single:
                     raise AecodecError(f"{job.target} exists already; -f replaces it")
                 return Outcome(str(job.source), str(job.target), "kept")
@@ -130,7 +130,7 @@ def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
     pool = ThreadPoolExecutor(batch.workers)
     try:
         outcomes = []
-        with progress(len(batch.jobs), batch.shared.quiet or batch.single) as bar:
+        with progress(len(batch.jobs), batch.common.quiet or batch.single) as bar:
             for outcome in pool.map(attempt, batch.jobs):
                 outcomes.append(outcome)
                 bar.update(1)
@@ -160,11 +160,11 @@ def report(batch: Batch, outcomes: list[Outcome]) -> None:
     pixels = sum(o.width * o.height for o in done)
     coded = sum(o.bytes_before if o.quality is None else o.bytes_after for o in done)  # only `compress` has a quality
     bpp = 8 * coded / pixels if pixels else None
-    if batch.shared.as_json:
+    if batch.common.as_json:
         summary: dict[str, int | float | None] = {"files": len(outcomes), **{k: counts[k] for k in ("done", "kept", "failed")}}
         summary |= {"bytes_before": before, "bytes_after": after, "mean_bpp": bpp and round(bpp, 4)}
         click.echo(json.dumps({"files": [asdict(o) for o in outcomes], "summary": summary}, indent=1))
-    elif not batch.shared.quiet and not batch.single:
+    elif not batch.common.quiet and not batch.single:
         line = f"{len(outcomes)} files: {counts['done']} done, {counts['kept']} kept, {counts['failed']} failed"
         if done:
             line += f"; {before} -> {after} bytes, mean {bpp:.3f} bits per pixel"

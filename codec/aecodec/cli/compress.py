@@ -58,7 +58,7 @@ def compress(
     target_psnr: float | None,
     strip: bool,
     first_frame: bool,
-    shared: CommonOptions,
+    common: CommonOptions,
 ) -> None:
     """Compress pictures, in any format that Pillow reads, to .aec files.
 
@@ -69,17 +69,17 @@ def compress(
         raise click.UsageError("only one of --quality, --target-size, --target-bpp and --target-psnr can be met")
     from ..files import SUFFIX
 
-    jobs, single = plan(inputs, shared.output, shared.recursive, is_picture, SUFFIX, lambda p: p.suffix == SUFFIX)
-    workers, threads = batch.threads_of(len(jobs), shared)
+    jobs, single = plan(inputs, common.output, common.recursive, is_picture, SUFFIX, lambda p: p.suffix == SUFFIX)
+    workers, threads = batch.threads_of(len(jobs), common)
     wish = Wish(quality, target_size, target_bpp, target_psnr, effort)
 
     def work(job: Job) -> Outcome:
         outcome = compress_one(job, wish, threads, strip, first_frame)
-        if single and job.target != STREAM and not shared.quiet and not shared.as_json:
+        if single and job.target != STREAM and not common.quiet and not common.as_json:
             click.echo(describe(outcome, job.source.name, wish.searched))
         return outcome
 
-    batch.run(Batch(jobs, single, workers, shared), work)
+    batch.run(Batch(jobs, single, workers, common), work)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def decompress(
     bits: str,
     region: tuple[int, int, int, int] | None,
     allow_partial: bool,
-    shared: CommonOptions,
+    common: CommonOptions,
 ) -> None:
     """Decompress .aec files to pictures.
 
@@ -52,9 +52,9 @@ def decompress(
 
     suffix = SUFFIXES.get(kind or "png", f".{kind or 'png'}")
     planned, single = plan(
-        inputs, shared.output, shared.recursive, lambda p: p.suffix == SUFFIX, suffix, lambda p: p.suffix != SUFFIX
+        inputs, common.output, common.recursive, lambda p: p.suffix == SUFFIX, suffix, lambda p: p.suffix != SUFFIX
     )
-    workers, threads = batch.threads_of(len(planned), shared)
+    workers, threads = batch.threads_of(len(planned), common)
 
     def work(job: Job) -> Outcome:
         format = FORMATS[kind or "png"] if kind or job.target == STREAM else picture_format(job.target)
@@ -70,4 +70,4 @@ def decompress(
         message = f"{job.source}: {'; '.join(problems)}; the rest is a guess" if problems else ""
         return Outcome(str(job.source), str(job.target), "done", before, after, width, height, message=message)
 
-    batch.run(Batch(planned, single, workers, shared), work)
+    batch.run(Batch(planned, single, workers, common), work)

@@ -22,16 +22,16 @@ SMOOTH = constants.SMOOTH  # σ in steps above which the codewords lie dense in 
 
 
 class StageCodebook(nn.Module):
-    """Codebooks of one stage: a learned one for every group's finest digit, the lattice for the coarser digits."""
+    """Codebooks of one stage: a learned one for every group's finest RVQ level, the lattice for the coarser ones."""
 
-    def __init__(self, groups: int, digits: int):
+    def __init__(self, groups: int, rvq_levels: int):
         super().__init__()
         lattice = torch.from_numpy(voronoi_code()).float().T.contiguous()  # (4, K)
-        self.digits = digits
+        self.rvq_levels = rvq_levels
         self.register_buffer("coarse", lattice, persistent=False)
         self.fine = nn.Parameter(lattice[None].repeat(groups, 1, 1))  # (G, 4, K), steps; codeword 0 stays zero
-        self.log_weight = nn.Parameter(torch.zeros(groups, 2, lattice.shape[1]))  # (G, coarser digits zero or not, K)
-        self.log_variance = nn.Parameter(torch.full((2,), math.log(CELL_VARIANCE)))  # finest digit, coarser ones
+        self.log_weight = nn.Parameter(torch.zeros(groups, 2, lattice.shape[1]))  # (G, coarser codes zero or not, K)
+        self.log_variance = nn.Parameter(torch.full((2,), math.log(CELL_VARIANCE)))  # finest RVQ level, coarser ones
 
     def tables(self) -> "Tables":
         return Tables(self.fine, self.coarse, self.log_weight, self.log_variance.exp())
@@ -47,22 +47,22 @@ class StageCodebook(nn.Module):
 
 
 class Quantise(torch.autograd.Function):
-    """A residual and σ (N, G, 4) in steps -> the coded residual (N, G, 4), its bits (N, G), and the codes (N, G, digits).
+    """A residual and σ (N, G, 4) in steps -> the coded residual (N, G, 4), its bits (N, G), and the codes (N, G, rvq_levels).
 
     The codes are piecewise constant in the residual; it takes the gradients of the value's and the bits' expectations under
     a soft assignment (Agustsson et al., NIPS 2017). They vanish where a residual is surely coded as zero, as they should: a
     straight-through gradient there credits a stage with corrections that it never codes, and training with it moved bits to
-    the finest stages and raised the validation loss by 4 % in 15 minutes. But where σ is above SMOOTH, or a coarse digit is
+    the finest stages and raised the validation loss by 4 % in 15 minutes. But where σ is above SMOOTH, or a coarse code is
     not zero, the quantiser is noise: the value's gradient goes straight through, the bits' is that of the prior's density.
     Without this the slope of the loss along the scale of the finest residuals, at quality 75, was a quarter of what
     differences show. σ and the tables take the gradients of the chosen codes.
     """
 
     @staticmethod
-    def forward(ctx, residual, sigma, fine, coarse, log_weight, variance, digits, beta):
+    def forward(ctx, residual, sigma, fine, coarse, log_weight, variance, rvq_levels, beta):
         inputs = [t.contiguous() for t in (residual, sigma, fine, coarse, log_weight, variance)]
-        code, value, bits = map(torch.from_numpy, _core.quantise(*(t.detach().numpy() for t in inputs), digits, beta))
-        ctx.digits, ctx.beta = digits, beta
+        code, value, bits = map(torch.from_numpy, _core.quantise(*(t.detach().numpy() for t in inputs), rvq_levels, beta))
+        ctx.rvq_levels, ctx.beta = rvq_levels, beta
         ctx.save_for_backward(*inputs, code)
         ctx.mark_non_differentiable(code)
         return value, bits, code
@@ -71,7 +71,7 @@ class Quantise(torch.autograd.Function):
     def backward(ctx, grad_value, grad_bits, _):
         *inputs, code = (t.detach().numpy() for t in ctx.saved_tensors)
         rest = [code, *(t.contiguous().numpy() for t in (grad_value, grad_bits))]
-        gradients = _core.quantise_gradient(*inputs, ctx.digits, ctx.beta, *rest)
+        gradients = _core.quantise_gradient(*inputs, ctx.rvq_levels, ctx.beta, *rest)
         rate, soft, sigma, fine, log_weight, variance = map(torch.from_numpy, gradients)
         return rate + soft, sigma, fine, None, log_weight, variance, None, None
 
@@ -80,44 +80,44 @@ class Tables(NamedTuple):
     """A stage's codebooks as `_core.quantise` and `reference` take them."""
 
     fine: Tensor  # (G, 4, K) steps
-    coarse: Tensor  # (4, K) steps of the digit
+    coarse: Tensor  # (4, K) steps of the RVQ level
     log_weight: Tensor  # (G, 2, K)
     variance: Tensor  # (2,)
 
 
-def reference(residual: Tensor, sigma: Tensor, tables: Tables, digits: int, beta: float, code: Tensor | None = None):
+def reference(residual: Tensor, sigma: Tensor, tables: Tables, rvq_levels: int, beta: float, code: Tensor | None = None):
     """A greedy search, and along its codes (or the given ones) what they give, with gradients.
 
-    residual, sigma: (N, G, 4). Returns code (N, G, digits), value (N, G, 4) and bits (N, G), with gradients to σ and the
+    residual, sigma: (N, G, 4). Returns code (N, G, rvq_levels), value (N, G, 4) and bits (N, G), with gradients to σ and the
     tables, and the expected value and bits, under the soft assignment or as of noise, with gradients to the residual. No
     codeword is left out, however unlikely.
     """
     n, g, _ = residual.shape
     value, bits = torch.zeros_like(residual), residual.new_zeros(n, g)
     soft_value, soft_bits, codes = value, bits, []
-    moved = torch.zeros(n, g, dtype=torch.long, device=residual.device)  # whether any digit so far is not zero
+    has_coarser_code = torch.zeros(n, g, dtype=torch.long, device=residual.device)  # whether any code so far is not zero
     smooth = sigma.detach().amax(2) > SMOOTH
-    for digit in reversed(range(digits)):
-        scale = 4.0**digit
-        words = (tables.coarse.expand(g, -1, -1) if digit else tables.fine)[None]  # (1, G, 4, K)
-        variance = (sigma / scale) ** 2 + tables.variance[1 if digit else 0]
+    for rvq_level in reversed(range(rvq_levels)):
+        scale = 4.0**rvq_level
+        words = (tables.coarse.expand(g, -1, -1) if rvq_level else tables.fine)[None]  # (1, G, 4, K)
+        variance = (sigma / scale) ** 2 + tables.variance[1 if rvq_level else 0]
         t = (value.detach() / scale)[..., None] + words
         energy = (t**2 / (2 * variance[..., None])).sum(2)  # (N, G, K)
-        if digit == 0:
-            energy = energy - tables.log_weight[torch.arange(g, device=moved.device), moved]
+        if rvq_level == 0:
+            energy = energy - tables.log_weight[torch.arange(g, device=has_coarser_code.device), has_coarser_code]
         rates = (energy + torch.logsumexp(-energy, 2, keepdim=True)) / math.log(2)
         distance = (((residual - value.detach()) / scale)[..., None] - words.detach()).square().sum(2)
         if code is None:
-            chosen = (distance + (0 if digit else beta) * rates).argmin(2)
+            chosen = (distance + (0 if rvq_level else beta) * rates).argmin(2)
         else:
-            chosen = code[..., digits - 1 - digit].long()
+            chosen = code[..., rvq_levels - 1 - rvq_level].long()
         soft = torch.softmax(-(distance + beta / scale**2 * rates.detach()) / TEMPERATURE, 2)
         bits, soft_bits = bits + rates.gather(2, chosen[..., None])[..., 0], soft_bits + (soft * rates.detach()).sum(2)
         soft_value = value.detach() + scale * (soft[:, :, None] * words.detach()).sum(3)
         index = chosen[:, :, None, None].expand(-1, -1, GROUP, -1)
         value = value + scale * words.expand(n, -1, -1, -1).gather(3, index)[..., 0]
-        smooth = smooth | (moved > 0)  # by a coarser digit than this one
-        moved = moved | (chosen != 0).long()
+        smooth = smooth | (has_coarser_code > 0)  # before this RVQ level
+        has_coarser_code = has_coarser_code | (chosen != 0).long()
         codes.append(chosen)
     energy = residual**2 / (2 * math.log(2) * (sigma.detach() ** 2 + tables.variance[0].detach()))
     soft_value = torch.where(smooth[..., None], residual, soft_value)
@@ -125,9 +125,9 @@ def reference(residual: Tensor, sigma: Tensor, tables: Tables, digits: int, beta
     return torch.stack(codes, 2), value, bits, soft_value, soft_bits
 
 
-def quantise_torch(residual: Tensor, sigma: Tensor, tables: Tables, digits: int, beta: float):
+def quantise_torch(residual: Tensor, sigma: Tensor, tables: Tables, rvq_levels: int, beta: float):
     """What `Quantise` does, in torch, with a greedy search: for devices other than the CPU."""
-    code, value, bits, soft_value, soft_bits = reference(residual, sigma, tables, digits, beta)
+    code, value, bits, soft_value, soft_bits = reference(residual, sigma, tables, rvq_levels, beta)
     return value + soft_value - soft_value.detach(), bits + soft_bits - soft_bits.detach(), code
 
 
@@ -136,8 +136,8 @@ class Codebook(nn.Module):
 
     def __init__(self, shape: Shape):
         super().__init__()
-        self.stages = nn.ModuleList(StageCodebook(s.latents // GROUP, s.digits) for s in shape.stages)
-        self.usage: dict[int, Tensor] = {}  # counts (K,) of the finest digit's codewords in the last batch, a stage
+        self.stages = nn.ModuleList(StageCodebook(s.latents // GROUP, s.rvq_levels) for s in shape.stages)
+        self.usage: dict[int, Tensor] = {}  # counts (K,) of the finest RVQ level's codewords in the last batch, a stage
 
     def project(self) -> None:
         for stage in self.stages:
@@ -149,9 +149,9 @@ class Codebook(nn.Module):
         grouped = [t.permute(0, 2, 3, 1).reshape(b * h * w, d // GROUP, GROUP) for t in (residual, sigma)]
         tables = book.tables()
         if residual.device.type == "cpu":
-            value, bits, code = Quantise.apply(*grouped, *tables, book.digits, BETA)
+            value, bits, code = Quantise.apply(*grouped, *tables, book.rvq_levels, BETA)
         else:
-            value, bits, code = quantise_torch(*grouped, tables, book.digits, BETA)
+            value, bits, code = quantise_torch(*grouped, tables, book.rvq_levels, BETA)
         with torch.no_grad():
             self.usage[index] = torch.bincount(code[..., -1].flatten().long(), minlength=book.coarse.shape[1])
         return value.reshape(b, h, w, d).permute(0, 3, 1, 2), bits.reshape(b, -1).sum(1)

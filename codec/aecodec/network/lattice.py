@@ -10,7 +10,7 @@ UNIT_CELL = 2**-0.25  # scales D4, whose cells have volume 2, to cells of volume
 def voronoi_code() -> np.ndarray:
     """The shortest representatives of the 256 cosets of 4·D4 in D4, shortest first, scaled to unit cell volume.
 
-    Together they fill one Voronoi cell of 4·D4, so codebooks scaled by powers of 4 nest like digits.
+    Together they fill one Voronoi cell of 4·D4, so codebooks scaled by powers of 4 nest like the digits of a number.
 
     Returns float64 (256, 4); row 0 is zero.
     """

@@ -8,7 +8,7 @@ At every stage the prior reads the decoded features f and predicts the latents, 
 picture's features e and says what they are, the quantiser codes the difference, and `inject` adds the result to f.
 The shape follows QARV (Duan et al., TPAMI 2023); the start from a DCT and Haar bands is our own.
 
-Everything here has a fixed-point twin in csrc/; the operations are chosen so that it can be exact.
+csrc/ computes all of this in fixed point; the operations are chosen so that it can be exact.
 """
 
 import math
@@ -34,9 +34,13 @@ GROUP = constants.GROUP  # latent dimensions that are quantised together
 class StageShape:
     level: int  # features at 1/(8·2^level) of the picture
     latents: int  # dimensions, a multiple of GROUP
-    digits: int  # residual digits of the quantiser: its range is about ±2·4^(digits-1) steps
+    rvq_levels: int  # RVQ levels of the quantiser: its range is about ±2·4^(rvq_levels - 1) steps
     refine: int  # residual blocks after the stage
     first_dct: int  # where the latents start out: DCT channels (level 0), or channels of the level below (Haar bands)
+
+
+# The stages' fields in model files and checkpoints, under the names that docs/format.md has.
+STAGE_KEYS = {f.name: "digits" if f.name == "rvq_levels" else f.name for f in fields(StageShape)}
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,13 @@ class Shape:
     hidden: tuple[int, ...] = (96, 192, 192, 128)  # inside residual blocks and the prior and posterior MLPs, a level
     analysis: tuple[int, ...] = (2, 2, 1, 1)  # residual blocks of the encoder, a level
     stages: tuple[StageShape, ...] = (
-        StageShape(level=3, latents=16, digits=5, refine=2, first_dct=0),
-        StageShape(level=2, latents=32, digits=5, refine=2, first_dct=0),
-        StageShape(level=1, latents=16, digits=5, refine=0, first_dct=0),  # what the preview needs
-        StageShape(level=1, latents=64, digits=4, refine=2, first_dct=0),
-        StageShape(level=1, latents=64, digits=4, refine=2, first_dct=16),
-        StageShape(level=0, latents=32, digits=4, refine=1, first_dct=32),
-        StageShape(level=0, latents=96, digits=4, refine=2, first_dct=64),
+        StageShape(level=3, latents=16, rvq_levels=5, refine=2, first_dct=0),
+        StageShape(level=2, latents=32, rvq_levels=5, refine=2, first_dct=0),
+        StageShape(level=1, latents=16, rvq_levels=5, refine=0, first_dct=0),  # what the preview needs
+        StageShape(level=1, latents=64, rvq_levels=4, refine=2, first_dct=0),
+        StageShape(level=1, latents=64, rvq_levels=4, refine=2, first_dct=16),
+        StageShape(level=0, latents=32, rvq_levels=4, refine=1, first_dct=32),
+        StageShape(level=0, latents=96, rvq_levels=4, refine=2, first_dct=64),
     )
 
     @property
@@ -67,11 +71,12 @@ class Shape:
         return next(i for i, s in enumerate(self.stages) if s.level <= 1) + 1
 
     def to_json(self) -> dict:
-        return {**self.__dict__, "stages": [dict(s.__dict__) for s in self.stages]}
+        stages = [{key: getattr(s, name) for name, key in STAGE_KEYS.items()} for s in self.stages]
+        return {**self.__dict__, "stages": stages}
 
     @classmethod
     def from_json(cls, d: dict) -> "Shape":
-        stages = tuple(StageShape(**{f.name: int(s[f.name]) for f in fields(StageShape)}) for s in d["stages"])
+        stages = tuple(StageShape(**{name: int(s[key]) for name, key in STAGE_KEYS.items()}) for s in d["stages"])
         return cls(*(tuple(map(int, d[k])) for k in ("channels", "hidden", "analysis")), stages)
 
 
@@ -148,10 +153,10 @@ class Stage(Mixed):
         return self.log_gain(q).exp()[:, :, None, None]
 
     def latents(self, f: Tensor, e: Tensor) -> Tensor:  # (B, C, h, w) each -> (B, D, h, w)
-        news = e - f
+        difference = e - f
         with self.fast(f):
-            correction = self.posterior(torch.cat([f, news], 1).to(self.compute))
-        return self.select(news) + correction
+            correction = self.posterior(torch.cat([f, difference], 1).to(self.compute))
+        return self.select(difference) + correction
 
     def predict(self, f: Tensor) -> tuple[Tensor, Tensor]:
         """-> μ and the natural log of σ, (B, D, h, w) each, in the latents' unit; from f and its local energy."""

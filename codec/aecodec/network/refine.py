@@ -1,8 +1,8 @@
 """Refines the latents of a picture by gradient descent on what it will cost: for high efforts, and where torch is there.
 
-The encoder network gives latents that are good for pictures on average; a few steps down the gradient of bits/pixel + λ·MSE,
+The encoder network gives latents that are good for pictures on average; a few iterations down the gradient of bits/pixel + λ·MSE,
 the preview's included, make them better for this one (Campos et al., CVPR workshops 2019; Yang, Bamler and Mandt, NeurIPS
-2020). It runs on the float twin of the network. What it finds are corrections that the fixed-point encoder adds to its latents,
+2020). It runs on the network in floating point. What it finds are corrections that the fixed-point encoder adds to its latents,
 so files decode as exactly as any other.
 """
 
@@ -29,7 +29,7 @@ MOMENTUM = 0.5
 
 
 @functools.lru_cache(maxsize=2)
-def twin(model: Model) -> tuple[Network, Codebook]:
+def float_model(model: Model) -> tuple[Network, Codebook]:
     """The model in floating point."""
     shape = Shape.from_json(model.shape)
     net, codebook = Network(shape), Codebook(shape)
@@ -46,10 +46,10 @@ def windows(size: int) -> Iterator[tuple[int, int, int, int]]:
         yield begin, end, max(0, begin - MARGIN), min(size, end + MARGIN)
 
 
-def corrections(model: Model, pixels: np.ndarray, quality: int, steps: int) -> list[np.ndarray]:
+def corrections(model: Model, pixels: np.ndarray, quality: int, iterations: int) -> list[np.ndarray]:
     """-> of every stage int16 (h, w, latents), in features, for `Network.encode`; pixels: uint8 (H, W, 3)."""
     keep_memory()
-    net, codebook = twin(model)
+    net, codebook = float_model(model)
     unit, (h, w) = net.shape.multiple, pixels.shape[:2]
     padded = np.pad(pixels, ((0, -h % unit), (0, -w % unit), (0, 0)), "edge")  # as the fixed-point stem does
     rows, columns = padded.shape[:2]
@@ -59,14 +59,14 @@ def corrections(model: Model, pixels: np.ndarray, quality: int, steps: int) -> l
         for left, right, first_column, last_column in windows(columns):
             x = torch.from_numpy(padded[first_row:last_row, first_column:last_column].copy()).permute(2, 0, 1)[None].float()
             inside = min(h, last_row) - first_row, min(w, last_column) - first_column
-            for out, more, n in zip(found, descend(net, codebook, x, inside, quality, steps), strides, strict=True):
+            for out, more, n in zip(found, descend(net, codebook, x, inside, quality, iterations), strides, strict=True):
                 core = more[0, :, (top - first_row) // n :, (left - first_column) // n :].permute(1, 2, 0).numpy()
                 core = core[: (bottom - top) // n, : (right - left) // n] * 2**FEATURE_BITS
                 out[top // n : bottom // n, left // n : right // n] = np.clip(np.round(core), -32768, 32767)
     return found
 
 
-def descend(net: Network, codebook: Codebook, x: Tensor, inside: tuple[int, int], quality: int, steps: int) -> list[Tensor]:
+def descend(net: Network, codebook: Codebook, x: Tensor, inside: tuple[int, int], quality: int, iterations: int) -> list[Tensor]:
     """-> corrections of the latents (1, latents, h, w) of every stage, for a window x (1, 3, H, W), 0..255, of which the
     pixels `inside` (rows, columns) count."""
     x = x.contiguous(memory_format=torch.channels_last)
@@ -79,7 +79,7 @@ def descend(net: Network, codebook: Codebook, x: Tensor, inside: tuple[int, int]
     moves = [torch.zeros(size).contiguous(memory_format=torch.channels_last).requires_grad_() for size in sizes]  # in steps
     best, least = [m.detach().clone() for m in moves], float("inf")
     descent = torch.optim.SGD(moves, RATE, momentum=MOMENTUM)
-    for step in range(steps + 1):
+    for iteration in range(iterations + 1):
         more = [m / gain for m, gain in zip(moves, gains, strict=True)]
         decoded: list[Tensor] = []
         y, bits = net.synthesise(features, q, codebook.quantise, decoded, more)
@@ -87,9 +87,9 @@ def descend(net: Network, codebook: Codebook, x: Tensor, inside: tuple[int, int]
         cost = bits.sum() + lam * error * (h * w)  # in bits
         if cost.item() < least:
             least, best = cost.item(), [m.detach().clone() for m in moves]
-        if step == steps:
+        if iteration == iterations:
             break
-        descent.param_groups[0]["lr"] = RATE * (1 - step / steps)
+        descent.param_groups[0]["lr"] = RATE * (1 - iteration / iterations)
         descent.zero_grad()
         cost.backward()
         descent.step()

@@ -17,7 +17,7 @@ from ..network.transforms import BLOCK, dct_basis
 from ..options import QUALITY_MAX
 from . import grow_preview
 
-MOSTLY = 0.7  # of a vector's energy
+LOST_SHARE = 0.7  # of its energy that a vector must lose to count as lost
 SPREAD = 1.0  # of a new feature, in units of a coefficient: what sharp text needs of an int16's range
 LOG_SIGMA = -2.0  # of a new latent: small, as photographs have little of it
 
@@ -34,7 +34,7 @@ def lost_directions(net: Network, pictures: Tensor, count: int) -> Tensor:
         y, _ = net(x, quality, lambda residual, sigma, index: (residual, residual.new_zeros(1)))
         for_vectors = [(basis @ F.pixel_unshuffle(p, BLOCK)[0].flatten(1)).square().sum(1) for p in (x - y, x)]
         lost, energy = lost + for_vectors[0], energy + for_vectors[1]
-    return basis[torch.argsort(torch.where(lost > MOSTLY * energy, lost, 0), descending=True)[:count]].T
+    return basis[torch.argsort(torch.where(lost > LOST_SHARE * energy, lost, 0), descending=True)[:count]].T
 
 
 @torch.no_grad()

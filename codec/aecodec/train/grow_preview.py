@@ -63,9 +63,9 @@ def start(net: Network, codebook: Codebook, pictures: Tensor) -> None:
 
     unit = wanted.std(0)
     stage.select.weight.copy_((least_squares(with_one(e), wanted)[:, :-1] / unit[:, None])[:, :, None, None])
-    news = e - f
-    latents = news @ stage.select.weight[:, :, 0, 0].T
-    stage.inject.weight.copy_(least_squares(latents, news)[:, :, None, None])
+    difference = e - f
+    latents = difference @ stage.select.weight[:, :, 0, 0].T
+    stage.inject.weight.copy_(least_squares(latents, difference)[:, :, None, None])
     preview = least_squares(with_one(e), means)
     net.preview.weight.copy_(preview[:, :-1, None, None])
     net.preview.bias.copy_(preview[:, -1])

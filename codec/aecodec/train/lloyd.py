@@ -21,7 +21,7 @@ PRIOR_COUNT = 8.0  # vectors that a codeword's old place and weight count for
 
 @torch.no_grad()
 def fit(net: Network, codebook: Codebook, x: Tensor, quality: Tensor, stages: Collection[int] | None = None) -> None:
-    """x: (B, 3, H, W) pixels 0..255; quality: (B,). Sets the finest digits and their weights, of all stages or of some."""
+    """x: (B, 3, H, W) pixels 0..255; quality: (B,). Sets the finest RVQ levels and their weights, of all stages or of some."""
     samples: dict[int, tuple[Tensor, Tensor]] = {}
 
     def capture(residual: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
@@ -47,23 +47,24 @@ def fit(net: Network, codebook: Codebook, x: Tensor, quality: Tensor, stages: Co
 def iterate(book: StageCodebook, residual: Tensor, sigma: Tensor) -> None:
     """One iteration on residuals and their σ, (N, G, 4) in steps.
 
-    Vectors are assigned by the encoder's own search: the codebook is that of the finest of several digits, each with a prior that
-    depends on the coarser ones, so the plain search of `aecodec.nearest` would assign other vectors than those it will code.
+    Vectors are assigned by the encoder's own search: the codebook is that of the finest of several RVQ levels, each with a
+    prior that depends on the coarser ones, so the plain search of `aecodec.nearest` would assign other vectors than those it
+    will code.
     """
     n, groups, _ = residual.shape
     tables = book.tables()
     arrays = [t.detach().contiguous().numpy() for t in (residual, sigma, *tables)]
-    code, value, _ = map(torch.from_numpy, _core.quantise(*arrays, book.digits, BETA))
-    finest, moved = code[..., -1].long(), (code[..., :-1] != 0).any(2)
+    code, value, _ = map(torch.from_numpy, _core.quantise(*arrays, book.rvq_levels, BETA))
+    finest, has_coarser_code = code[..., -1].long(), (code[..., :-1] != 0).any(2)
     for g in range(groups):
         k = finest[:, g]
-        offset = value[:, g] - book.fine[g].T[k]  # what the coarser digits give
+        offset = value[:, g] - book.fine[g].T[k]  # what the coarser RVQ levels give
         count = torch.bincount(k, minlength=book.fine.shape[2]).float()
         total = torch.zeros(len(count), GROUP).index_add_(0, k, residual[:, g] - offset)
         book.fine[g] = ((total + PRIOR_COUNT * book.fine[g].T) / (count + PRIOR_COUNT)[:, None]).T
         book.fine[g, :, 0] = 0
         for m in (0, 1):
-            rows = moved[:, g] == bool(m)
+            rows = has_coarser_code[:, g] == bool(m)
             if not rows.any():
                 continue
             t = offset[rows][:, :, None] + book.fine[g][None]

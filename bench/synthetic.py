@@ -1,6 +1,6 @@
-"""Drawn pictures (graphics, screenshots, text, line art) against JPEG at equal size.
+"""Synthetic pictures (graphics, screenshots, text, line art) against JPEG at equal size.
 
-Run: python bench/drawn.py TRAINING_PICTURES     writes bench/results/drawn.json
+Run: python bench/synthetic.py TRAINING_PICTURES     writes bench/results/synthetic.json
 Those of the validation set, and every third of the training set, which the network has seen. The JPEG is the best that is no
 larger than the file, of both subsamplings and all qualities. Files that are worse are listed.
 """
@@ -59,7 +59,7 @@ def main() -> None:
         "least_lead_db": round(min(r["psnr"] - r["jpeg"] for r in matched), 2),
         "median_lead_db": round(float(np.median([r["psnr"] - r["jpeg"] for r in matched if not r["lossless"]])), 2),
     }
-    print(write("drawn", summary))
+    print(write("synthetic", summary))
 
 
 if __name__ == "__main__":
