@@ -66,10 +66,13 @@ def compress(
 
     Args:
         image: a uint8 array (H, W, 3), (H, W), (H, W, 4) or (H, W, 2) of RGB or gray, the last two with alpha; or a Pillow
-            image, whose ICC profile, EXIF and XMP are kept.
-        quality: 1 to 100.
-        effort: 1 to 9, fast to small.
+            image, whose ICC profile, EXIF and XMP are kept. At most 2^28 pixels.
+        quality: a whole number, 1 to 100.
+        effort: 1 to 9, fast to small; see docs/effort.md.
         threads: 0 for one a core.
+
+    Returns:
+        the bytes of the file, as docs/format.md describes them.
 
     Raises:
         PictureError: the picture is not of this kind.
@@ -82,9 +85,20 @@ def compress(
 
 
 def decompress(data: bytes, *, threads: int = 0) -> "np.ndarray":
-    """Decompresses an .aec file to a uint8 array of the shape that was compressed.
+    """Decompresses an .aec file. `Decoder` gives parts of a picture, and what is left of a damaged file.
 
-    Raises FileError if the bytes are damaged, cut short, or need another version of aecodec.
+    Args:
+        data: the bytes of the file.
+        threads: 0 for one a core.
+
+    Returns:
+        a uint8 array of the shape that was compressed: (H, W, 3), (H, W), or with alpha (H, W, 4), (H, W, 2). The pixels are the
+        same on every machine.
+
+    Raises:
+        TruncatedFile: the file is cut short.
+        DamagedFile: a checksum is wrong, or the bytes cannot be what an encoder wrote.
+        UnsupportedFile: the bytes are no .aec file, or need another version of aecodec, or claim more than 2^28 pixels.
     """
     from .decoder import decode
 
@@ -92,16 +106,41 @@ def decompress(data: bytes, *, threads: int = 0) -> "np.ndarray":
 
 
 def info(data: bytes) -> dict[str, Any]:
-    """What is in an .aec file: its header, sizes and chunks. Raises FileError if it is damaged."""
+    """What is in an .aec file, without decoding it.
+
+    Args:
+        data: the bytes of the file.
+
+    Returns:
+        a dictionary of plain values, which `json.dumps` takes: the header's fields (version, model, colour, tile_log2, quality,
+        width, height), bytes, bits_per_pixel, alpha, lossless, metadata (bytes by name), streams (the scales that each codes,
+        its bytes, and those of each tile) and chunks (type and bytes of each, in the file's order).
+
+    Raises:
+        FileError: the file is damaged, cut short, or needs another version of aecodec.
+    """
     from . import inspection
 
     return inspection.info(bytes(data))
 
 
 def tokens(image: "np.ndarray | Image | bytes", quality: int = QUALITY_DEFAULT) -> "Tokens":
-    """The indices of a picture's codewords, a stage at a time; of a picture (see `compress`) or of an .aec file's bytes.
+    """The indices of a picture's codewords, a stage at a time: what a sequence model or a retrieval system reads.
 
-    Raises PictureError, also if the file is lossless and has none; FileError if the bytes are damaged.
+    They are the codes of a hierarchical VQ-VAE (van den Oord et al., NeurIPS 2017; Razavi et al., NeurIPS 2019) whose codewords are
+    those of a residual vector quantiser.
+
+    Args:
+        image: a picture as `compress` takes it, or the bytes of an .aec file.
+        quality: a whole number, 1 to 100; of a picture only, as a file has its own.
+
+    Returns:
+        the codes, with what it takes to decode them. Alpha and metadata are left out.
+
+    Raises:
+        PictureError: the picture is not of this kind, or the file has its pixels without loss and no codewords.
+        OptionError: the quality is out of range.
+        FileError: the bytes are damaged, cut short, or need another version of aecodec.
     """
     from .tokenizer import tokens
 
@@ -109,7 +148,18 @@ def tokens(image: "np.ndarray | Image | bytes", quality: int = QUALITY_DEFAULT) 
 
 
 def from_tokens(tokens: "Tokens") -> "np.ndarray":
-    """The picture that tokens stand for, as `decompress` gives it. Raises PictureError if they are impossible."""
+    """The picture that tokens stand for.
+
+    Args:
+        tokens: those of `tokens`, or others of the same shapes.
+
+    Returns:
+        uint8 (H, W, 3), or (H, W) if the tokens are of a gray picture, as `decompress` gives it.
+
+    Raises:
+        PictureError: an array has another shape or dtype, or an index is impossible where it stands.
+        OptionError: the quality is out of range.
+    """
     from .tokenizer import from_tokens
 
     return from_tokens(tokens)

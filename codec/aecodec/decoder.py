@@ -26,10 +26,18 @@ class Decoder:
         thumbnail = decoder.decode(scale=8)
         detail = decoder.decode(region=(1200, 800, 256, 256))
 
-    source: a path, the bytes of a file, or a seekable binary file. partial: takes what is intact of a damaged or truncated
-    file; `problems` says what is wrong with it. threads: 0 for one a core.
+    Args:
+        source: a path, the bytes of a file, or a seekable binary file, which the decoder reads while it is used and does not close.
+        partial: take what is intact of a damaged or truncated file; `problems` says what is wrong with it.
+        threads: 0 for one a core.
+        max_pixels: a file that claims more is refused.
+        model: another model than the shipped one.
+        check: the checksums of all parts at once, not only of those that are used.
 
-    Raises FileError where the source is not an .aec file, is damaged, or needs another model; OSError where it cannot be read.
+    Raises:
+        TruncatedFile, DamagedFile: the file is cut short or damaged; with `partial`, its header is.
+        UnsupportedFile: the source is no .aec file, or needs another model or version of aecodec, or has too many pixels.
+        OSError: the source cannot be read.
     """
 
     def __init__(
@@ -42,7 +50,6 @@ class Decoder:
         model: Model | None = None,
         check: bool = False,
     ):
-        """check: of the checksums of all parts at once, not only of those that are used."""
         self._model = model or shipped()
         self._threads = threads
         self._file: BinaryIO
@@ -64,6 +71,7 @@ class Decoder:
             raise
 
     def close(self) -> None:
+        """Closes the file if the decoder opened it; `with` does so."""
         if self._owned:
             self._file.close()
 
@@ -80,6 +88,7 @@ class Decoder:
 
     @property
     def quality(self) -> int:
+        """1 to 100, as the header has it."""
         return self.header.quality
 
     @property
@@ -89,12 +98,12 @@ class Decoder:
 
     @property
     def lossless(self) -> bool:
-        """Whether the pixels are those that were compressed: a synthetic picture's may be."""
+        """Whether the pixels are exactly those that were compressed: a synthetic picture's may be."""
         return self.index.lossless is not None
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong with a damaged file."""
+        """What is wrong with a damaged file, a line each; empty unless `partial` was asked for."""
         return self.index.problems
 
     @property
@@ -103,19 +112,27 @@ class Decoder:
         return {name: chunks.load(self._file, c) for name, c in self.index.metadata.items()}
 
     def decode(self, scale: int = 1, region: Region | None = None, bits: int = 8) -> np.ndarray:
-        """-> uint8, or for 16 bits uint16, (h, w, 3), (h, w), or with alpha (h, w, 4), (h, w, 2).
+        """The picture, or a part of it, or a reduced one.
 
-        scale: 1, 2, 4 or 8: the picture reduced to (⌈height/scale⌉, ⌈width/scale⌉); 2 and 4 are means of the full picture's
-        pixels, 8 is nearly as exact, from the coarse codes alone. region: (x, y, width, height) in pixels of the full picture; what
-        it reduces to is the crop of the reduced picture that holds it. Exactly the pixels that a crop of the whole would have,
-        but only the tiles that they depend on are read. With 16 bits the network's values are rounded less, 0..65535; pixels
-        of 8 bits are not exactly those. Raises OptionError on a scale, a region or a number of bits that there is not,
-        FileError if the file is damaged.
+        Args:
+            scale: 1, 2, 4 or 8: the picture reduced to (⌈height/scale⌉, ⌈width/scale⌉). 2 and 4 give means of the full picture's
+                pixels; 8 is nearly as exact, from the coarse codes alone.
+            region: (x, y, width, height) in pixels of the full picture; if that is reduced, the crop of the reduced picture that
+                holds it. These are exactly the pixels that a crop of the whole would have, but only the tiles that they depend on
+                are read. None for the whole picture.
+            bits: 8, or 16 for the network's values with less rounding; the pixels of 8 bits are not exactly those.
+
+        Returns:
+            uint8, 0 to 255, or uint16, 0 to 65535: (h, w, 3), (h, w), or with alpha (h, w, 4), (h, w, 2).
+
+        Raises:
+            OptionError: there is no such scale or number of bits, or the region is not inside the picture.
+            FileError: a part that is needed is damaged.
         """
         return self.picture(scale, region, bits).to_array()
 
     def picture(self, scale: int = 1, region: Region | None = None, bits: int = 8) -> Picture:
-        """The same with the metadata."""
+        """What `decode` gives, as a `Picture` with alpha apart and with the metadata; the same arguments and errors."""
         if bits not in (8, 16):
             raise OptionError(f"pixels have 8 or 16 bits, not {bits}")
         opacity = None
@@ -129,8 +146,18 @@ class Decoder:
         return Picture(pixels, opacity, self.metadata)
 
     def progressive(self, scale: int = 1) -> Iterator[np.ndarray]:
-        """The whole picture, without alpha, from the first stream alone, from the first two, ..., from all; or at once where it
-        is lossless."""
+        """The whole picture again and again, each time better: from the first stream alone, from the first two, ..., from all.
+
+        Args:
+            scale: as for `decode`.
+
+        Yields:
+            uint8 (h, w, 3) or (h, w), without alpha, always of full size; once only if the file is lossless.
+
+        Raises:
+            OptionError: there is no such scale.
+            FileError: a part that is needed is damaged.
+        """
         box = self._box(scale, None)
         if self.lossless:
             yield self._exact(scale, box, 8)
@@ -143,7 +170,15 @@ class Decoder:
             yield self._pixels(known, scale, box)
 
     def codes(self) -> list[np.ndarray]:
-        """The indices of the codewords: see `aecodec.tokens`. Raises PictureError where the file has none."""
+        """The indices of the codewords.
+
+        Returns:
+            the arrays of `Tokens.stages`.
+
+        Raises:
+            PictureError: the file has its pixels without loss, and no codewords.
+            FileError: a part is damaged.
+        """
         if self.lossless:
             raise PictureError("the file has its pixels without loss, and no codewords")
         streams = self._streams(1, self._box(1, None))
@@ -198,5 +233,5 @@ def damage() -> Iterator[None]:
 
 
 def decode(data: bytes, threads: int = 0, max_pixels: int = MAX_PIXELS, model: Model | None = None) -> Picture:
-    """Decompresses a file whole. Raises FileError where it is damaged, cut short, or not for this model."""
+    """Decompresses a file whole. Raises FileError if it is damaged, cut short, or not for this model."""
     return Decoder(data, threads=threads, max_pixels=max_pixels, model=model, check=True).picture()

@@ -65,10 +65,22 @@ def encode(
     effort: int = EFFORT_DEFAULT,
     mode: str = "auto",
 ) -> Encoding:
-    """Compresses a picture; `threads` 0 means one a core.
+    """Compresses a picture.
 
-    mode: "auto" keeps a synthetic picture without loss if that costs less, by bits and λ times the error; "lossy" always codes
-    codewords. Raises OptionError if there is no such mode, the quality is not 1 to 100 or the effort not 1 to 9.
+    Args:
+        picture: of 8 bits.
+        quality: a whole number, 1 to 100.
+        threads: 0 for one a core.
+        model: another model than the shipped one.
+        effort: 1 to 9, fast to small.
+        mode: "auto" keeps a synthetic picture without loss if that costs less, by bits and λ times the squared error; "lossy"
+            always codes codewords.
+
+    Returns:
+        the file, and what the prior expected of it.
+
+    Raises:
+        OptionError: the quality or the effort is out of range, or there is no such mode.
     """
     if mode not in MODES:
         raise OptionError(f"mode must be one of {', '.join(MODES)}, not {mode}")

@@ -18,7 +18,7 @@ SUFFIX = ".aec"
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes `path`'s place when the block ends, and vanishes where it fails."""
+    """A file that takes `path`'s place when the block ends, and vanishes if it fails."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -36,9 +36,22 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 def compress_file(
     source: Path | str, target: Path | str, quality: int = QUALITY_DEFAULT, *, effort: int = EFFORT_DEFAULT, threads: int = 0
 ) -> int:
-    """Compresses a picture file; -> the size of the .aec file in bytes.
+    """Compresses a picture file. If that fails, nothing is written, and an older target stays as it is.
 
-    Raises PictureError where the source is no picture, OSError where a file cannot be read or written.
+    Args:
+        source: a still picture in any format that Pillow reads. ICC profile, EXIF and XMP are kept; EXIF's orientation is applied.
+        target: the .aec file, which is replaced if it exists.
+        quality: a whole number, 1 to 100.
+        effort: 1 to 9, fast to small; see docs/effort.md.
+        threads: 0 for one a core.
+
+    Returns:
+        the size of the .aec file in bytes.
+
+    Raises:
+        PictureError: the source is no picture, or one that the format has no place for.
+        OptionError: the quality or the effort is out of range.
+        OSError: a file cannot be read or written.
     """
     encoding = encoder.encode(Picture.load(Path(source)), quality, threads, effort=effort)
     with replacing(Path(target)) as out:
@@ -57,10 +70,18 @@ def picture_format(path: Path) -> str:
 
 
 def decompress_file(source: Path | str, target: Path | str, threads: int = 0) -> None:
-    """Decompresses an .aec file to a picture file in the format of the target's suffix.
+    """Decompresses an .aec file to a picture file. If that fails, nothing is written, and an older target stays as it is.
 
-    Raises FileError where the source is not an intact .aec file, PictureError where the target's format has no place for
-    the picture, OSError where a file cannot be read or written.
+    Args:
+        source: the .aec file.
+        target: the picture file, in the format of its suffix, such as .png; it is replaced if it exists.
+        threads: 0 for one a core.
+
+    Raises:
+        FileError: the source is damaged, cut short, no .aec file, or needs another version of aecodec.
+        PictureError: the target's format has no place for the picture, as JPEG has none for alpha.
+        OptionError: Pillow writes no format of the target's suffix.
+        OSError: a file cannot be read or written.
     """
     source, target = Path(source), Path(target)
     format = picture_format(target)

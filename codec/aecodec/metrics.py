@@ -11,7 +11,14 @@ SSIMULACRA2_MIN_SIDE = 8  # pixels
 
 
 def mean_squared_error(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean squared error of two uint8 arrays of one shape, on the scale 0 to 255²."""
+    """Mean squared error over all samples.
+
+    Args:
+        a, b: uint8 arrays of one shape.
+
+    Returns:
+        0 to 255².
+    """
     total, step = 0, max(1, (1 << 22) // max(1, a[0].size))
     for y in range(0, len(a), step):  # in parts, for the memory
         d = a[y : y + step].astype(np.int32) - b[y : y + step]
@@ -20,7 +27,14 @@ def mean_squared_error(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """Peak signal-to-noise ratio of two uint8 arrays of one shape, in dB, over all their samples; infinite if they are equal."""
+    """Peak signal-to-noise ratio over all samples, with the peak 255.
+
+    Args:
+        a, b: uint8 arrays of one shape.
+
+    Returns:
+        dB; infinite if they are equal.
+    """
     return psnr_of(mean_squared_error(a, b))
 
 
@@ -30,9 +44,16 @@ def psnr_of(mse: float) -> float:
 
 
 def ms_ssim(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Multi-scale SSIM (Wang, Simoncelli and Bovik, Asilomar 2003) of two uint8 arrays (H, W, 3): 0 to 1, the mean of R, G and B.
+    """Multi-scale SSIM (Wang, Simoncelli and Bovik, Asilomar 2003), the mean of R, G and B, by the package pytorch-msssim.
 
-    None if a side is shorter than MS_SSIM_MIN_SIDE. Raises ImportError if torch or pytorch-msssim is missing.
+    Args:
+        a, b: uint8 arrays (H, W, 3) of one shape.
+
+    Returns:
+        0 to 1, which is for equal pictures; None if a side is shorter than MS_SSIM_MIN_SIDE.
+
+    Raises:
+        ImportError: torch or pytorch-msssim is missing.
     """
     import torch
     from pytorch_msssim import ms_ssim
@@ -44,11 +65,18 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> float | None:
 
 
 def ssimulacra2(a: np.ndarray, b: np.ndarray) -> float | None:
-    """SSIMULACRA2 (Sneyers, Cloudinary 2023) of b against the original a, uint8 arrays (H, W, 3): 100 if equal, 90 if hardly to
-    be told apart, 70 of high quality, 50 of medium, 30 of low; below 0 it is very bad.
+    """SSIMULACRA2 (Sneyers, Cloudinary 2023), by the package ssimulacra2 of PyPI, which differs from libjxl's own by up to a point.
 
-    By the package `ssimulacra2` of PyPI, which differs from libjxl's own by up to a point. None if a side is shorter than
-    SSIMULACRA2_MIN_SIDE. Raises ImportError if the package is missing.
+    Args:
+        a: the original, a uint8 array (H, W, 3).
+        b: what is compared with it, of the same shape.
+
+    Returns:
+        100 if they are equal, 90 if they can hardly be told apart, 70 for high quality, 50 for medium, 30 for low; below 0 it is
+        very bad. None if a side is shorter than SSIMULACRA2_MIN_SIDE.
+
+    Raises:
+        ImportError: the package is missing.
     """
     from ssimulacra2 import compute_ssimulacra2
 

@@ -16,6 +16,13 @@ def quality_to_lambda(quality: float) -> float: ...
 @overload
 def quality_to_lambda(quality: "Tensor") -> "Tensor": ...
 def quality_to_lambda(quality: "float | Tensor") -> "float | Tensor":
-    """λ of a quality: log-linear, so that equal steps of quality are equal ratios of λ. Takes floats or tensors."""
+    """The rate-distortion trade-off of a quality: log-linear, so that equal steps of quality are equal ratios of λ.
+
+    Args:
+        quality: 1 to 100, a float, or a tensor of any shape.
+
+    Returns:
+        λ of the loss bits/pixel + λ·MSE, LAMBDA_MIN to LAMBDA_MAX, as a float or a tensor of the same shape.
+    """
     lam: float | Tensor = LAMBDA_MIN * (LAMBDA_MAX / LAMBDA_MIN) ** ((quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN))
     return lam

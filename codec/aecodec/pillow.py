@@ -1,8 +1,16 @@
 """Makes Pillow open and save .aec files: `import aecodec.pillow` is all it takes.
 
-Image.open("x.aec") reads the header; pixels are decoded when they are asked for. `im.draft(None, (w, h))` before that asks for
-a picture reduced by 2, 4 or 8; an eighth takes less time. im.save("x.aec", quality=70, effort=4,
-exif=..., icc_profile=..., xmp=...).
+Image.open("x.aec") reads the header; pixels are decoded when they are asked for, to mode L, LA, RGB or RGBA. Before that,
+`im.draft(None, (w, h))` asks for a picture reduced by 2, 4 or 8 with at least so many pixels a side; an eighth takes less time.
+`im.info` has quality, and icc_profile, exif and xmp as far as the file does.
+
+im.save("x.aec") takes these options:
+    quality: a whole number, 1 to 100.
+    effort: 1 to 9, fast to small; see docs/effort.md.
+    icc_profile, exif, xmp: bytes (exif also an Image.Exif), or None to leave out what the picture brought along.
+
+As Pillow wants it, open raises UnidentifiedImageError if the file is no .aec file or its header is damaged, load raises OSError
+if a part is damaged, and save raises ValueError if an option is wrong and PictureError if the picture cannot be compressed.
 """
 
 from dataclasses import replace
@@ -43,7 +51,15 @@ class AecImageFile(ImageFile.ImageFile):
         self.scale = 1
 
     def draft(self, mode: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int, float, float]] | None:
-        """Sets up a reduced picture of at least `size`; `mode` is kept as it is."""
+        """Sets up a reduced picture, as Pillow's JPEG plugin does.
+
+        Args:
+            mode: of no effect.
+            size: (width, height) that the picture shall have at least; None changes nothing.
+
+        Returns:
+            the mode, and the box that the picture will show, in its own pixels; None if nothing was changed.
+        """
         if self.decoder is None or size is None:
             return None
         width, height = self.decoder.size

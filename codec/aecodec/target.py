@@ -32,7 +32,17 @@ def bisect(good: Callable[[int], bool], low: int, high: int) -> int | None:
 
 
 def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFORT_DEFAULT) -> TargetResult:
-    """The best quality whose file has at most `size` bytes. Raises OptionError if there is none."""
+    """The best quality whose file is small enough.
+
+    Args:
+        picture: of 8 bits.
+        size: bytes, at most.
+        threads: 0 for one a core.
+        effort: 1 to 9, fast to small.
+
+    Raises:
+        OptionError: no quality makes so small a file, or the effort is out of range.
+    """
     exact = encode_exactly(picture, effort)
     if exact is not None and len(exact.data) <= size:
         return TargetResult(exact, QUALITY_MAX)
@@ -50,7 +60,17 @@ def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFO
 
 
 def for_psnr(picture: Picture, wanted: float, threads: int = 0, effort: int = EFFORT_DEFAULT) -> TargetResult:
-    """The smallest file with at least this PSNR in dB, over all colours. Raises OptionError if there is none."""
+    """The smallest file that is good enough.
+
+    Args:
+        picture: of 8 bits.
+        wanted: PSNR in dB over all colours, at least.
+        threads: 0 for one a core.
+        effort: 1 to 9, fast to small.
+
+    Raises:
+        OptionError: no quality reaches this PSNR, or the effort is out of range.
+    """
     found: dict[int, TargetResult] = {}
 
     def falls_short(quality: int) -> bool:

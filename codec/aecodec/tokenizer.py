@@ -18,9 +18,14 @@ from .picture import Picture
 class Tokens:
     """The codewords of a picture, and what it takes to decode them.
 
-    stages: of every stage, coarse to fine, uint8 (h, w, groups, rvq_levels). Stage i has a position for every 8·2^level pixels of
-    the picture's height and width, padded to multiples of 64; a group is 4 latent dimensions; a group's RVQ levels refine one
-    another, the coarsest first, and are indices into a codebook of 256 codewords. Index 0 is the zero vector.
+    Args:
+        stages: of every stage, coarse to fine, uint8 (h, w, groups, rvq_levels). Stage i has a position for every 8·2^level pixels
+            of the picture's height and width, padded to multiples of 64; a group is 4 latent dimensions. What a group's RVQ levels
+            hold, the coarsest first, are indices into codebooks of 256 codewords, each of which codes what the coarser ones leave.
+            Index 0 is the zero vector. docs/library.md has the sizes of every stage.
+        height, width: of the picture, in pixels, at least 1.
+        quality: 1 to 100, which says how large the quantiser's steps are.
+        gray: whether the picture has one channel.
     """
 
     stages: list[np.ndarray]
@@ -30,7 +35,15 @@ class Tokens:
     gray: bool = False
 
     def to_bytes(self) -> bytes:
-        """-> an .aec file. Raises PictureError where the codes have the wrong shape, or are impossible where they stand."""
+        """The .aec file of these codes, without alpha and metadata.
+
+        Returns:
+            the bytes of the file; `tokens` of them gives the same codes.
+
+        Raises:
+            PictureError: an array has another shape or dtype, or an index is impossible where it stands.
+            OptionError: the quality is out of range.
+        """
         model = shipped()
         h = header_for(self.height, self.width, self.quality, self.gray, model)
         try:

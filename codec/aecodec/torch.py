@@ -9,9 +9,21 @@ from .options import EFFORT_DEFAULT, QUALITY_DEFAULT
 
 
 def compress(image: torch.Tensor, quality: int = QUALITY_DEFAULT, *, effort: int = EFFORT_DEFAULT, threads: int = 0) -> bytes:
-    """Compresses a tensor (C, H, W) on any device, with C = 3 (RGB), 1 (gray), 4 or 2 (with alpha).
+    """Compresses a tensor to the bytes of an .aec file.
 
-    uint8, or floating point from 0 to 1. Raises PictureError where it is of another kind, or holds other values.
+    Args:
+        image: (C, H, W) on any device, with C = 3 (RGB), 1 (gray), 4 or 2 (the same with alpha): uint8, or floating point from
+            0 to 1, which is rounded to 255ths.
+        quality: a whole number, 1 to 100.
+        effort: 1 to 9, fast to small; see docs/effort.md.
+        threads: 0 for one a core.
+
+    Returns:
+        the bytes of the file.
+
+    Raises:
+        PictureError: the tensor has another shape or dtype, or values outside 0 to 1.
+        OptionError: the quality or the effort is out of range.
     """
     if image.ndim != 3:
         raise PictureError(f"the tensor must be (C, H, W), not {tuple(image.shape)}")
@@ -27,6 +39,21 @@ def compress(image: torch.Tensor, quality: int = QUALITY_DEFAULT, *, effort: int
 def decompress(
     data: bytes, *, scale: int = 1, region: Region | None = None, device: str | torch.device = "cpu", threads: int = 0
 ) -> torch.Tensor:
-    """-> uint8 (C, H, W) on the device; scale and region as for `aecodec.Decoder.decode`. Raises FileError, PictureError."""
+    """Decompresses an .aec file to a tensor.
+
+    Args:
+        data: the bytes of the file.
+        scale: 1, 2, 4 or 8, by which the sides are reduced; see `aecodec.Decoder.decode`.
+        region: (x, y, width, height) in pixels of the full picture; None for the whole.
+        device: where the tensor is to be.
+        threads: 0 for one a core.
+
+    Returns:
+        uint8 (C, h, w), with C = 3 (RGB), 1 (gray), 4 or 2 (the same with alpha), contiguous.
+
+    Raises:
+        FileError: the bytes are damaged, cut short, or need another version of aecodec.
+        OptionError: there is no such scale, or the region is not inside the picture.
+    """
     pixels = torch.from_numpy(Decoder(data, threads=threads).decode(scale, region))
     return (pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)).contiguous().to(device)
