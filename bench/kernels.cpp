@@ -55,7 +55,7 @@ __attribute__((target("avx512bw,avx512vnni"))) void multiply_avx512(int64_t roun
     }
 }
 
-// 10^9 of them a second, or 0 where there is no such measurement.
+// 10^9 of them a second, or 0 if there is no such measurement.
 double peak(const std::string& name) {
     constexpr int64_t kRounds = 3000000;
     if (name == "avx2") return kSums2 * 16 * kRounds / seconds([] { multiply_avx2(kRounds); }) / 1e9;

@@ -1,6 +1,6 @@
 """What every result file says of the run that made it, so that no figure outlives its model without anybody noticing.
 
-Beside a benchmark's own figures a file of bench/results has `run`: the commit of the source tree, with "+" where it has changes;
+Beside a benchmark's own figures a file of bench/results has `run`: the commit of the source tree, with "+" if it has changes;
 the identity of the shipped model, as in the header of every .aec file; and the processor. tests/test_figures.py reads them.
 """
 

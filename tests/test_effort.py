@@ -46,7 +46,7 @@ def test_descent_lowers_the_cost_of_large_pictures_too(photo, monkeypatch):
     assert price(corrections) < price([]) == price([np.zeros_like(c) for c in corrections])
     with pytest.raises(ValueError, match="corrections of stage 0 are"):
         price([c[1:] for c in corrections])
-    with pytest.raises(ValueError, match="where the model has"):
+    with pytest.raises(ValueError, match="but the model has"):
         price(corrections[1:])
 
 

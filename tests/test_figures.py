@@ -201,7 +201,7 @@ README = [
     ("large", "{:.2f} GB and {:.0f} s to decompress", lambda r: [r["decompress"][k] for k in ("gigabytes", "seconds")]),
     ("fixed_point", "costs {:.2f} %", lambda r: [r["bd_rate_of_fixed_point"]]),
     ("parts", "in {:.3f} of the time", lambda r: [r["preview"]]),
-    ("parts", "{preview} dB against the original's at quality {quality} where those have {full}", lambda r: r["psnr_of_means"][0]),
+    ("parts", "{preview} dB against the original's at quality {quality}, while those have {full}", lambda r: r["psnr_of_means"][0]),
     ("parts", "{preview} and {full} at {quality}", lambda r: r["psnr_of_means"][-1]),
 ]
 EFFORT = [

@@ -1,4 +1,4 @@
-"""Synthetic pictures, which are kept without loss where that costs less."""
+"""Synthetic pictures, which are kept without loss if that costs less."""
 
 import io
 import json

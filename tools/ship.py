@@ -3,7 +3,7 @@
 Run: python tools/ship.py CANDIDATE.safetensors DATA [--install]
 
 DATA is the folder of training pictures, of which those held out for validation are coded, at ten qualities. Exits with status
-1 where the candidate's BD-rate against the shipped weights is not below zero. --install puts a candidate that passes in the
+1 if the candidate's BD-rate against the shipped weights is not below zero. --install puts a candidate that passes in the
 package, installs that, and makes the golden files anew.
 """
 

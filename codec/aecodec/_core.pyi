@@ -54,7 +54,7 @@ def available_simd() -> list[str]:
     """The instruction sets that this machine can use, best first; "scalar" is always last."""
 
 def set_simd(name: str) -> None:
-    """Raises ValueError where the machine lacks it."""
+    """Raises ValueError if the machine lacks it."""
 
 def cuda_available() -> bool:
     """Whether this build has CUDA kernels and the machine a device for them."""
@@ -62,7 +62,7 @@ def cuda_available() -> bool:
 def nearest(
     z: _Float, codebook: _Float, bias: _Float | None = None, weight: _Float | None = None, threads: int = 0, device: str = "cpu"
 ) -> NDArray[np.int32]:
-    """argmin_k |z_n - c_k|² + Σ_i weight_ni·c_ki² + bias_k, the lowest index where costs tie; no N x K matrix is made.
+    """argmin_k |z_n - c_k|² + Σ_i weight_ni·c_ki² + bias_k, the lowest index if costs tie; no N x K matrix is made.
 
     z, weight: (N, d); codebook: (d, K), dimension-major; bias: (K,). Returns (N,). `weight` and `bias` are how a rate enters:
     a Gaussian prior's bits are a weighted sum of squares. device: "cpu" or "cuda". Raises ValueError on wrong shapes.
@@ -74,7 +74,7 @@ def crc32c(data: Buffer, value: int = 0) -> int:
 def rans_encode(symbols: _UInt16, table: _UInt16, frequencies: _UInt16, lanes: int = 2) -> bytes:
     """Codes symbols (N,), each with the row table (N,) of frequencies (tables, K), whose rows sum to 2^16.
 
-    `lanes` states are interleaved. Raises ValueError where a symbol has no frequency or a row has another sum.
+    `lanes` states are interleaved. Raises ValueError if a symbol has no frequency or a row has another sum.
     """
 
 def rans_decode(data: bytes, table: _UInt16, frequencies: _UInt16, lanes: int = 2) -> _UInt16:
@@ -129,7 +129,7 @@ class Frame:
     """The picture of a file, as far as coding it depends on it: (H, W) pixels at a quality, in tiles of 2^tile_log2 pixels."""
 
     def __init__(self, height: int, width: int, quality: int, tile_log2: int) -> None:
-        """Raises ValueError where a value is out of range."""
+        """Raises ValueError if a value is out of range."""
 
     @property
     def height(self) -> int: ...
@@ -144,7 +144,7 @@ class Network:
     """The fixed-point network of a model file."""
 
     def __init__(self, shape: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> None:
-        """Raises ValueError where a tensor is missing, of another size, or could overflow a sum."""
+        """Raises ValueError if a tensor is missing, of another size, or could overflow a sum."""
 
     def encode(
         self,
@@ -164,7 +164,7 @@ class Network:
     def encode_codes(self, codes: list[NDArray[np.uint8]], frame: Frame, threads: int = 0) -> tuple[list[list[bytes]], list[float]]:
         """The same from codes that are chosen already: of every stage (h, w, groups, rvq_levels), as `decode_codes` gives them.
 
-        Raises ValueError where they have another shape, or a code has no codeword that is possible where it stands.
+        Raises ValueError if they have another shape, or a code is of a codeword that is impossible where it stands.
         """
 
     def decode(
@@ -179,7 +179,7 @@ class Network:
 
         scale: 1, or that of a preview of the model: the picture is reduced to (⌈H/scale⌉, ⌈W/scale⌉). region: (top, left,
         bottom, right) of the reduced picture; nothing else is decoded. A stream's tile that is None, and what cannot be
-        decoded without it, is filled in with what the prior expects. Raises ValueError on a scale or region there is not.
+        decoded without it, is filled in with what the prior expects. Raises ValueError if there is no such scale or region.
         """
 
     def decode_sixteen_bit(

@@ -13,7 +13,7 @@ MAGIC = b"\x89AEC\r\n\x1a\n"  # as PNG's: a high bit, both line ends and a DOS e
 
 
 def varint(value: int) -> bytes:
-    """LEB128: seven bits a byte, low ones first, the high bit where more follow."""
+    """LEB128: seven bits a byte, low ones first, the high bit set if more follow."""
     out = bytearray()
     while value >= 128:
         out.append(value & 127 | 128)

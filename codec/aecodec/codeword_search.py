@@ -64,7 +64,7 @@ def nearest(
 ) -> NDArray[np.int32]:
     """The index of each query's nearest codeword: argmin_k |z_n - c_k|² + Σ_i weight_ni·c_ki² + bias_k.
 
-    The lowest index wins where costs tie. Computed in float32, the same on every instruction set to the index.
+    The lowest index wins if costs tie. Computed in float32, the same on every instruction set to the index.
 
     Args:
         queries: z, (N, d) floating-point array; N may be 0. Any float dtype and memory order; float32 in C order is not copied.

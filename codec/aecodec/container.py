@@ -49,7 +49,7 @@ class Index:
     """What is in a file, and where."""
 
     header: Header
-    streams: list[list[Chunk | None]]  # [stream][tile]; None where a damaged file lacks them
+    streams: list[list[Chunk | None]]  # [stream][tile]; None if a damaged file lacks them
     metadata: dict[str, Chunk]  # by the names of METADATA
     alpha: Chunk | None
     lossless: Chunk | None

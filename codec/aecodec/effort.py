@@ -19,7 +19,7 @@ from .rate_distortion import cost_of, size_of
 @dataclass(frozen=True)
 class Effort:
     paths: int  # candidates that the search keeps from one RVQ level to the next
-    iterations: int = 0  # of descent that refine the latents, where torch is installed
+    iterations: int = 0  # of descent that refine the latents, if torch is installed
 
 
 LEVELS = {
@@ -36,7 +36,7 @@ LEVELS = {
 
 
 def level_of(effort: int) -> Effort:
-    """Raises OptionError where there is no such level."""
+    """Raises OptionError if there is no such level."""
     if effort not in LEVELS:
         raise OptionError(f"effort must be a whole number from {EFFORT_MIN} to {EFFORT_MAX}, not {effort}")
     return LEVELS[effort]
@@ -60,7 +60,7 @@ def encode_best(
 
 
 def refined(model: Model, pixels: np.ndarray, quality: int, iterations: int) -> list[np.ndarray]:
-    """Corrections of the latents; none where torch is missing, or no iteration is wanted."""
+    """Corrections of the latents; none if torch is missing or no iteration is wanted."""
     if not iterations or find_spec("torch") is None:
         return []
     from .network.refine import corrections

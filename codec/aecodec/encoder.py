@@ -28,7 +28,7 @@ class Encoding:
 
 
 def header_for(height: int, width: int, quality: int, gray: bool, model: Model) -> Header:
-    """Raises OptionError where the quality is not 1 to 100."""
+    """Raises OptionError if the quality is not 1 to 100."""
     if not QUALITY_MIN <= quality <= QUALITY_MAX or quality != int(quality):
         raise OptionError(f"quality must be a whole number from {QUALITY_MIN} to {QUALITY_MAX}, not {quality}")
     colour, tile_log2 = GRAY if gray else RGB, TILE_LOG2 if height * width < LARGE else TILE_LOG2_OF_LARGE
@@ -38,7 +38,7 @@ def header_for(height: int, width: int, quality: int, gray: bool, model: Model) 
 def without_loss(picture: Picture, effort: int) -> bytes | None:
     """The pixels of a synthetic picture as the file holds them without loss; None of any other.
 
-    Raises OptionError where the effort is not 1 to 9.
+    Raises OptionError if the effort is not 1 to 9.
     """
     level_of(effort)
     return None if picture.rounded or not lossless.is_synthetic(picture.pixels) else lossless.pack(picture.pixels, effort)
@@ -51,7 +51,7 @@ def written(picture: Picture, header: Header, streams: list[list[bytes]], exact:
 
 
 def encode_exactly(picture: Picture, effort: int = EFFORT_DEFAULT) -> Encoding | None:
-    """Keeps a synthetic picture without loss; None of any other. Raises OptionError where the effort is not 1 to 9."""
+    """Keeps a synthetic picture without loss; None of any other. Raises OptionError if the effort is not 1 to 9."""
     exact = without_loss(picture, effort)
     header = header_for(picture.height, picture.width, QUALITY_MAX, picture.gray, shipped())
     return None if exact is None else Encoding(written(picture, header, [], exact), [], lossless=True)

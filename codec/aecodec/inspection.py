@@ -9,7 +9,7 @@ from .model import shipped
 
 
 def info(data: bytes) -> dict[str, Any]:
-    """The header, the sizes and the chunks of an .aec file, as plain values. Raises FileError where it is damaged."""
+    """The header, the sizes and the chunks of an .aec file, as plain values. Raises FileError if it is damaged."""
     decoder = Decoder(data, check=True)
     header, index, stages = decoder.header, decoder.index, shipped().shape["stages"]
     streams = []

@@ -28,7 +28,7 @@ def is_synthetic(pixels: np.ndarray) -> bool:
 
 
 def pack(pixels: np.ndarray, effort: int) -> bytes | None:
-    """uint8 (H, W, 3) or (H, W) -> a file, or None where it cannot be made; effort: 1 to 9."""
+    """uint8 (H, W, 3) or (H, W) -> a file, or None if it cannot be made; effort: 1 to 9."""
     height, width = pixels.shape[:2]
     if max(height, width) > SIDE_MAX or height * width > PIXELS_MAX or not features.check("webp"):
         return None

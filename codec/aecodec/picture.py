@@ -95,7 +95,7 @@ class Picture:
     def load(cls, file: Path | BinaryIO, first_frame: bool = False) -> "Picture":
         """Reads anything Pillow opens; `first_frame` says to take that of an animation.
 
-        Raises PictureError where that is no picture, OSError where it cannot be read.
+        Raises PictureError if that is no picture, OSError if it cannot be read.
         """
         try:
             with warnings.catch_warnings():
@@ -141,7 +141,7 @@ class Picture:
         return image
 
     def save(self, file: Path | BinaryIO, format: str) -> None:
-        """Writes a picture file with its metadata. Raises PictureError where the format has no place for the picture."""
+        """Writes a picture file with its metadata. Raises PictureError if the format has no place for the picture."""
         if self.pixels.dtype == np.uint16:
             sixteen_bit.save(self.to_array(), self.metadata, file, format)
             return

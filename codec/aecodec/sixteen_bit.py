@@ -15,7 +15,7 @@ FORMATS = ("PNG", "TIFF")
 def save(array: np.ndarray, metadata: dict[str, bytes], file: Path | BinaryIO, format: str) -> None:
     """array: uint16 (H, W), (H, W, 2), (H, W, 3) or (H, W, 4).
 
-    Raises PictureError where the format is neither of FORMATS, or its package is missing.
+    Raises PictureError if the format is neither of FORMATS, or its package is missing.
     """
     if format not in FORMATS:
         raise PictureError(f"pictures of 16 bits can be written as {' or '.join(FORMATS)}, not as {format}")

@@ -16,11 +16,11 @@ from .picture import Picture
 class TargetResult:
     encoding: Encoding
     quality: int
-    psnr: float | None = None  # dB, where it was asked for; infinite without loss
+    psnr: float | None = None  # dB, if it was asked for; infinite without loss
 
 
 def bisect(good: Callable[[int], bool], low: int, high: int) -> int | None:
-    """The last of low..high for which `good` holds, which holds up to some point; None where it holds nowhere."""
+    """The last of low..high for which `good` holds, which holds up to some point; None if it holds for none."""
     found = None
     while low <= high:
         middle = (low + high) // 2

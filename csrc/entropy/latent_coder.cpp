@@ -63,9 +63,9 @@ void for_each_group(const Stage& stage, Rectangle part, Band& band, const Visit&
 }
 
 // Walks the levels of a group's residual vector quantiser in coding order, which is the order of both writing and
-// reading: from the coarsest RVQ level to the finest. code(frequencies, code) writes or reads the code where more than
-// one codeword is possible; where only codeword 0 is, nothing is coded. The codewords add up in the group's value.
-// Throws std::invalid_argument where a code that is to be written is impossible.
+// reading: from the coarsest RVQ level to the finest. code(frequencies, code) writes or reads the code if more than
+// one codeword is possible; if only codeword 0 is, nothing is coded. The codewords add up in the group's value.
+// Throws std::invalid_argument if a code that is to be written is impossible.
 template <class Code>
 void for_each_rvq_level(const Stage& stage, const Group& group, const Code& code) {
     const int rvq_levels = stage.shape.rvq_levels, sigma_max = largest(group.sigma);

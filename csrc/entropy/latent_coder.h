@@ -23,7 +23,7 @@ void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int fe
                   int64_t begin, int64_t end, Band& band);
 
 // Writes and reads the codes of a part of the band, in positions of the level, and fills in their values. Writing
-// returns the bits that they take; it throws std::invalid_argument where a code is impossible.
+// returns the bits that they take; it throws std::invalid_argument if a code is impossible.
 double write_codes(const Stage& stage, Rectangle part, Band& band, RansEncoder& coder);
 void read_codes(const Stage& stage, Rectangle part, Band& band, RansDecoder& coder);
 

@@ -37,7 +37,7 @@ public:
 
     bool empty() const { return symbols_.empty(); }
 
-    // The stream: the states, then the words in reading order. Nothing at all where there are no symbols.
+    // The stream: the states, then the words in reading order. Nothing at all if there are no symbols.
     std::string finish() const {
         if (symbols_.empty()) return {};
         std::vector<uint64_t> state(lanes_, kStateLow);
@@ -62,7 +62,7 @@ private:
     std::vector<uint32_t> symbols_;  // start << 16 | frequency
 };
 
-// Reads what RansEncoder wrote. Any bytes are safe to read; CorruptStream where they cannot be a stream.
+// Reads what RansEncoder wrote. Any bytes are safe to read; CorruptStream if they cannot be a stream.
 class RansDecoder {
 public:
     RansDecoder(const uint8_t* data, size_t size, int lanes) : next_(data), end_(data + size), lanes_(lanes) {

@@ -61,7 +61,7 @@ struct Path {
 struct RvqLevelPrior {
     int rvq_level;
     float scale;                  // of its steps: 4^rvq_level
-    int count;                    // possible codewords; where it is 1, nothing is coded
+    int count;                    // possible codewords; if it is 1, nothing is coded
     int stride;                   // K: from one dimension of the codebook to the next
     const float* codebook;        // [4][K]
     const float* log_weight;      // [K] or null

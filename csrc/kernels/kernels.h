@@ -39,8 +39,8 @@ struct GroupQuantiser {
     // [kSigmaCount] how many codewords are possible if the coarser codes are all zero, by the index of the
     // group's largest σ in the RVQ level's steps: 1, or a multiple of 8. A lone codeword costs no bits.
     const int32_t *fine_prefix, *coarse_prefix;
-    // Codewords that the finest RVQ level can take all the same where the residual is long: in training, so that a σ
-    // that is too small is noticed; 1 where the codes are for a file.
+    // Codewords that the finest RVQ level can take all the same if the residual is long: in training, so that a σ
+    // that is too small is noticed; 1 if the codes are for a file.
     int min_candidates;
 };
 
@@ -108,7 +108,7 @@ struct Kernels {
     void (*nearest)(const NearestSearch&, const float* z, const float* weight, int64_t count, float* scratch,
                     int32_t* index);
     // Exponents -log2 of the prior's masses, with 16 fractional bits, of the first `count` codewords, a multiple of 8.
-    // inverse [4]; offset [4], of what the coarser RVQ levels give, or null where they are all zero.
+    // inverse [4]; offset [4], of what the coarser RVQ levels give, or null if they are all zero.
     void (*exponents)(const PriorTables&, int count, const int32_t* inverse, const int32_t* offset, int32_t* exponents);
     // Frequencies [count] that sum to 2^16, each at least 1, from such exponents, at least 0; count is a multiple of 8.
     void (*frequencies)(const int32_t* exponents, int count, uint16_t* frequencies);
@@ -120,6 +120,6 @@ struct Kernels {
 
 const Kernels& kernels();                      // the chosen ones; at first the best that this CPU runs
 std::vector<std::string> available_kernels();  // best first; "scalar" is always last
-void choose_kernels(const std::string& name);  // std::invalid_argument where the name is not available
+void choose_kernels(const std::string& name);  // std::invalid_argument if the name is not available
 
 }  // namespace aec

@@ -40,7 +40,7 @@ inline void nearest_block(const NearestSearch& s, const float* z, const float* w
     for (int64_t n = 0; n < count; n += kNearestQueries) {
         const int queries = static_cast<int>(lower<int64_t>(kNearestQueries, count - n));
         for (int i = 0; i < queries * d; ++i) scratch[i] = 2.0f * z[n * d + i];
-        const float* own = kWeighted ? weight + n * d : scratch;  // not read where there are no weights
+        const float* own = kWeighted ? weight + n * d : scratch;  // not read if there are no weights
         if (queries == kNearestQueries)
             nearest_of<kWeighted, kNearestQueries, kDimensions>(scratch, own, s.codebook, s.norm, d, s.codewords,
                                                                 index + n);

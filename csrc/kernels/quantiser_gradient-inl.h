@@ -108,7 +108,7 @@ inline void accumulate_tables(const RvqLevelPrior& prior, int chosen, bool has_c
     if (fine) log_weight[chosen] -= grad_bits / kLn2;
 }
 
-// Gradients with respect to the residual where the quantiser adds noise and little else (15), in place of the soft
+// Gradients with respect to the residual if the quantiser adds noise and little else (15), in place of the soft
 // ones.
 inline void high_rate_gradient(const GroupQuantiser& q, const Latents& latents, const LossGradient& loss,
                                const GroupGradient& out) {

@@ -64,7 +64,7 @@ inline T least_lane(V lanes) {
 inline float least(f32x8 v) { return least_lane<float>(v); }
 inline int32_t least(i32x8 v) { return least_lane<int32_t>(v); }
 
-// The least of many costs, as many at a time as F has lanes, and where it is: the lowest index where costs tie.
+// The least of many costs and its index, the lowest if costs tie. F and I are vectors of floats and of int32s.
 template <class F, class I>
 struct Minimum {
     static constexpr int kLanes = sizeof(F) / sizeof(float);

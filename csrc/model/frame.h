@@ -10,7 +10,7 @@
 namespace aec {
 
 struct Frame {
-    // Throws std::invalid_argument where a value is out of range.
+    // Throws std::invalid_argument if a value is out of range.
     Frame(int64_t height, int64_t width, int quality, int tile_log2)
         : height(height), width(width), quality(quality), tile_log2(tile_log2) {
         if (height < 1 || width < 1)

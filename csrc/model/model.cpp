@@ -8,7 +8,7 @@
 namespace aec {
 namespace {
 
-// Throws where a value is not one of low to high.
+// Throws if a value is not one of low to high.
 void expect(const std::string& of, const char* what, int64_t value, int64_t low, int64_t high) {
     if (value < low || value > high)
         throw std::invalid_argument(of + ": " + what + " " + std::to_string(value) + " is not one of " +

@@ -30,7 +30,7 @@ struct NetworkShape {
     int streams() const { return stages.back().stream + 1; }
 };
 
-// A tensor of the model file, by its name; throws std::invalid_argument where it is missing or not of this many
+// A tensor of the model file, by its name; throws std::invalid_argument if it is missing or not of this many
 // elements.
 struct Tensors {
     std::function<const int16_t*(const std::string&, int64_t)> int16;

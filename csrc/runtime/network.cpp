@@ -27,12 +27,12 @@ std::string size(int64_t height, int64_t width, int64_t channels) {
     return std::to_string(height) + " x " + std::to_string(width) + " x " + std::to_string(channels);
 }
 
-// Throws where there is not one map a stage, or one is not of the level's size with so many channels.
+// Throws if there is not one map a stage, or if one is not of the level's size with so many channels.
 template <class T, class Channels>
 void expect_maps(const std::vector<Map<T>>& maps, const std::string& what, const Model& model, const Tiling& tiling,
                  const Channels& channels) {
     if (maps.size() != model.stages.size())
-        throw std::invalid_argument(what + " of " + std::to_string(maps.size()) + " stages, where the model has " +
+        throw std::invalid_argument(what + " of " + std::to_string(maps.size()) + " stages, but the model has " +
                                     std::to_string(model.stages.size()));
     for (size_t i = 0; i < maps.size(); ++i) {
         const StageShape& shape = model.stages[i].shape;
@@ -162,7 +162,7 @@ Encoded Network::encode(const uint8_t* pixels, const Frame& frame, const std::ve
     const Tiling tiling = this->tiling(frame);
     if (search.size() != model_.stages.size())
         throw std::invalid_argument("prices of a bit for " + std::to_string(search.size()) +
-                                    " stages, where the model has " + std::to_string(model_.stages.size()));
+                                    " stages, but the model has " + std::to_string(model_.stages.size()));
     if (!corrections.empty())
         expect_maps(corrections, "corrections", model_, tiling, [](const StageShape& s) { return s.latents; });
     const auto picture = analysis(pixels, frame, tiling, threads);

@@ -26,12 +26,12 @@ public:
     explicit Network(Model model) : model_(std::move(model)) {}
 
     // pixels [height][width][3] of 8 bits; search: of every stage; corrections: added to the latents of every stage, in
-    // features, [height][width][latents] each, or none at all. Throws std::invalid_argument where they have other
+    // features, [height][width][latents] each, or none at all. Throws std::invalid_argument if they have other
     // shapes.
     Encoded encode(const uint8_t* pixels, const Frame& frame, const std::vector<Search>& search,
                    const std::vector<Features>& corrections, int threads) const;
 
-    // The same from codes that somebody else has chosen; throws std::invalid_argument where they are impossible.
+    // The same from codes that somebody else has chosen; throws std::invalid_argument if they are impossible.
     Encoded encode(const Codes& codes, const Frame& frame, int threads) const;
 
     // What of the frame a view of the picture shows, to pixels [area's height][width][3]. Tiles that are missing, and
@@ -45,7 +45,7 @@ public:
     // The tiles, in units of tiles, of every stream that `decode` would read.
     std::vector<Rectangle> tiles(const Frame& frame, const View& view) const;
 
-    // The view of an area, or of the whole picture, reduced by `scale`; throws std::invalid_argument where the model
+    // The view of an area, or of the whole picture, reduced by `scale`; throws std::invalid_argument if the model
     // has no such scale or the area is not inside the picture.
     View view(const Frame& frame, int scale, const std::optional<Rectangle>& area) const;
 

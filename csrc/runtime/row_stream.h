@@ -13,7 +13,7 @@
 namespace aec {
 
 constexpr int64_t kStrip = 16;      // rows that are made at once
-constexpr int64_t kRowsAtOnce = 4;  // of them, those of a thread's turn where rows share work with their neighbours
+constexpr int64_t kRowsAtOnce = 4;  // of them, those of a thread's turn if rows share work with their neighbours
 
 // What a layer reads of its input for a position of its own. Its halo and its scale are this, and nothing else: which
 // rows a layer needs, which it has done with, and which area of the input an area of its map needs all follow.

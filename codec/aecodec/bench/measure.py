@@ -20,14 +20,14 @@ class Row:
     setting: float
     size: int  # bytes
     bpp: float
-    psnr: float  # dB, over R, G and B; 100 where nothing differs
+    psnr: float  # dB, over R, G and B; 100 if nothing differs
     ms_ssim: float | None  # 0..1, the mean of R, G and B; None for pictures that are too small for five scales
     encode_seconds: float
     decode_seconds: float
 
 
 def finite_psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """PSNR in dB, at most 100, so that means exist where pictures are exact."""
+    """PSNR in dB, at most 100, so that there are means even if some pictures are exact."""
     return min(100.0, psnr(a, b))
 
 

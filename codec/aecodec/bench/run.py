@@ -33,7 +33,7 @@ def table(summary: dict[str, dict], labels: dict[str, str], megapixels: float) -
 def bench(data: Path, out: Path, names: list[str], jobs: int) -> None:
     """Writes results.json, results.csv, summary.json, table.md, plots and report.html to `out`.
 
-    Raises AecodecError where there is no picture, a codec is unknown, or what a codec needs is not installed.
+    Raises AecodecError if there is no picture, a codec is unknown, or what a codec needs is not installed.
     """
     unknown = [n for n in names if n not in CODECS]
     if unknown:

@@ -36,7 +36,7 @@ def curve(rows: list[Row]) -> Curve:
 
 
 def percent(value: float | None) -> str:
-    """A BD-rate for people; nothing where there is none."""
+    """A BD-rate for people; nothing if there is none."""
     return "" if value is None else f"{value:+.1f} %"
 
 
@@ -49,7 +49,7 @@ def rising(bpp: list[float], metric: list[float]) -> tuple[list[float], list[flo
 
 def bd_rate(anchor: Curve, test: Curve, metric: str) -> float | None:
     """Bjøntegaard's mean difference in rate at equal distortion, in per cent, over the distortions that both curves have;
-    None where they have none in common.
+    None if they have none in common.
 
     Piecewise cubic interpolation of log rate over distortion (VCEG-M33; JVET uses it piecewise).
     """

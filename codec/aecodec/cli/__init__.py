@@ -12,7 +12,7 @@ from .batch import one_line
 
 
 class Commands(click.Group):
-    """Ends with one line on stderr and exit status 1 where a command cannot do its work; 2 is click's, for wrong usage."""
+    """Ends with one line on stderr and exit status 1 if a command cannot do its work; 2 is click's, for wrong usage."""
 
     def invoke(self, context: click.Context) -> Any:
         try:

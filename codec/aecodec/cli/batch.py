@@ -29,7 +29,7 @@ class Outcome:
     width: int = 0
     height: int = 0
     quality: int | None = None
-    psnr: float | None = None  # dB, where it was asked for and there is a loss
+    psnr: float | None = None  # dB, if it was asked for and there is a loss
     lossless: bool | None = None  # of what was compressed
     message: str = ""  # why it failed, or what is wrong with the input all the same
 
@@ -111,7 +111,7 @@ def threads_of(batch_size: int, common: CommonOptions) -> tuple[int, int]:
 
 
 def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
-    """Does every job, says what came of it, and ends the program with status 1 where one failed."""
+    """Does every job, says what came of it, and ends the program with status 1 if one failed."""
 
     def attempt(job: Job) -> Outcome:
         try:
@@ -147,7 +147,7 @@ def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
 
 
 def progress(total: int, hidden: bool) -> Any:
-    """A bar on stderr, where that is a terminal."""
+    """A bar on stderr, if that is a terminal."""
     from tqdm import tqdm
 
     return tqdm(total=total, unit="file", disable=True if hidden else None, leave=False)

@@ -41,7 +41,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # older releases of clic
     type=click.IntRange(EFFORT_MIN, EFFORT_MAX),
     default=EFFORT_DEFAULT,
     show_default=True,
-    help="Fast (1) to small (9); 7 to 9 refine only where torch is installed.",
+    help="Fast (1) to small (9); 7 to 9 refine only if torch is installed.",
 )
 @click.option("--target-size", type=Size(), help="The best quality in so many bytes: 50000, 50k, 48KiB.")
 @click.option("--target-bpp", type=click.FloatRange(min=0, min_open=True), help="The best quality in so many bits per pixel.")

@@ -31,7 +31,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--visual", type=click.FloatRange(0, 1), help="Share of what the eye sees in the distortion.  [default: 0.7]")
 @click.option("--preview", type=click.FloatRange(0), help="Weight of the 1/8 preview's squared error in the loss.  [default: 0.25]")
 @click.option("--seed", type=int, help="Of the initial weights, the crops and the noise.  [default: 0]")
-@click.option("--device", help="Of torch.  [default: cuda where there is one, else cpu]")
+@click.option("--device", help="Of torch.  [default: cuda if there is one, else cpu]")
 def train(data: Path, out: Path | None, resume: Path | None, weights: Path | None, export: Path | None, **settings: Any) -> None:
     """Train the network on a folder of pictures, and export the model."""
     if resume is None and out is None:

@@ -50,9 +50,9 @@ class Quantise(torch.autograd.Function):
     """A residual and σ (N, G, 4) in steps -> the coded residual (N, G, 4), its bits (N, G), and the codes (N, G, rvq_levels).
 
     The codes are piecewise constant in the residual; it takes the gradients of the value's and the bits' expectations under
-    a soft assignment (Agustsson et al., NIPS 2017). They vanish where a residual is surely coded as zero, as they should: a
+    a soft assignment (Agustsson et al., NIPS 2017). They vanish if a residual is surely coded as zero, as they should: a
     straight-through gradient there credits a stage with corrections that it never codes, and training with it moved bits to
-    the finest stages and raised the validation loss by 4 % in 15 minutes. But where σ is above SMOOTH, or a coarse code is
+    the finest stages and raised the validation loss by 4 % in 15 minutes. But if σ is above SMOOTH, or a coarse code is
     not zero, the quantiser is noise: the value's gradient goes straight through, the bits' is that of the prior's density.
     Without this the slope of the loss along the scale of the finest residuals, at quality 75, was a quarter of what
     differences show. σ and the tables take the gradients of the chosen codes.

@@ -2,7 +2,7 @@
 
 docs/format.md describes the arithmetic; csrc/runtime/network.cpp carries it out. Activations have FEATURE_BITS fractional bits in
 int16; weights are int16 with a power-of-two scale for every output channel, as fine as int32 sums provably allow, or int8
-where half of the file would be, in the blocks' 3×3 convolutions.
+in the blocks' 3×3 convolutions, which would be half of the file.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ Tensors = dict[str, np.ndarray]
 
 
 def to_int(x: np.ndarray, dtype: type) -> np.ndarray:
-    """Rounds; raises ValueError where a value does not fit."""
+    """Rounds; raises ValueError if a value does not fit."""
     rounded, info = np.round(x), np.iinfo(dtype)
     if rounded.min(initial=0) < info.min or rounded.max(initial=0) > info.max or np.isnan(rounded).any():
         raise ValueError(f"a value does not fit {info.dtype}")
@@ -92,7 +92,7 @@ def conv(p: Placement) -> Tensors:
     """out = (Σ weight·in + bias) >> shift.
 
     Every output channel takes the largest scale for which its weights fit their dtype and Σ|weight|·CONV_INPUT_MAX + |bias| +
-    the rounding offset stays below 2^31. Raises ValueError where there is none.
+    the rounding offset stays below 2^31. Raises ValueError if there is none.
     """
     weight = p.layer.weight.detach().double().numpy()  # (O, I, h, w)
     bias = np.zeros(len(weight)) if p.layer.bias is None else p.layer.bias.detach().double().numpy()
@@ -193,7 +193,7 @@ def streams(shape: Shape) -> list[int]:
 
 
 def export(net: Network, codebook: Codebook, path: Path, record: dict) -> None:
-    """Writes the model file; `record` says where the weights come from. Raises ValueError where they do not fit."""
+    """Writes the model file; `record` says where the weights come from. Raises ValueError if they do not fit."""
     shape = net.shape.to_json()
     for stage, stream in zip(shape["stages"], streams(net.shape), strict=True):
         stage["stream"] = stream

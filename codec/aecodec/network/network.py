@@ -94,9 +94,9 @@ def zero_(*layers: nn.Module) -> None:
 
 
 class Mixed(nn.Module):
-    """A module that does most of its multiplications in `compute`: float32, or bfloat16 where the trainer sets it.
+    """A module that does most of its multiplications in `compute`: float32, or bfloat16 if the trainer sets it.
 
-    bfloat16 takes half the time where the processor multiplies it. Only branches are computed so: what is added to the
+    bfloat16 takes half the time if the processor multiplies it. Only branches are computed so: what is added to the
     features, the steps and the probabilities stays float32.
     """
 

@@ -1,4 +1,4 @@
-"""Refines the latents of a picture by gradient descent on what it will cost: for high efforts, and where torch is there.
+"""Refines the latents of a picture by gradient descent on what it will cost: for high efforts, if torch is installed.
 
 The encoder network gives latents that are good for pictures on average; a few iterations down the gradient of bits/pixel + λ·MSE,
 the preview's included, make them better for this one (Campos et al., CVPR workshops 2019; Yang, Bamler and Mandt, NeurIPS

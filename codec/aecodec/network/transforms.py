@@ -57,7 +57,7 @@ def haar_bands(channels: int, count: int, first: int = 0) -> list[int]:
 
 
 def means(weight: Tensor, bias: Tensor, scale: int) -> tuple[Tensor, Tensor]:
-    """What gives the means of scale x scale pixels where weight (3·BLOCK², C), bias (3·BLOCK²,) give a block's pixels.
+    """What gives the means of scale x scale pixels, if weight (3·BLOCK², C) and bias (3·BLOCK²,) give a block's pixels.
 
     Returns (3·side², C) and (3·side²,), side = BLOCK / scale, laid out as `pixel_unshuffle(rgb, side)` would.
     """

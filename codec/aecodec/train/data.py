@@ -36,7 +36,7 @@ def load(path: Member) -> np.ndarray:
 
 
 def pictures(data: Path) -> list[Member]:
-    """The pictures of a folder, or of a zip file (which pack.py makes), by their names. Raises ValueError where it is neither."""
+    """The pictures of a folder, or of a zip file (which pack.py makes), by their names. Raises ValueError if it is neither."""
     try:
         root = data if data.is_dir() else zipfile.Path(data)
     except zipfile.BadZipFile as error:
@@ -45,7 +45,7 @@ def pictures(data: Path) -> list[Member]:
 
 
 def split(data: Path) -> tuple[list[Member], list[Member]]:
-    """-> the training and the validation pictures. Raises ValueError where either would be empty."""
+    """-> the training and the validation pictures. Raises ValueError if either would be empty."""
     paths = pictures(data)
     train, validation = [p for p in paths if not is_validation(p)], [p for p in paths if is_validation(p)]
     if not train or not validation:

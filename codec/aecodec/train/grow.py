@@ -66,7 +66,7 @@ def grow(net: Network, codebook: Codebook, small: Network, trained: Codebook, pi
 
     The networks may differ in the number of residual blocks, in the features of the finest level and in the latents of the
     last stage, which are to grow by equally many, and in the preview's last stage, which only the new one has. Raises
-    ValueError where they differ in something else.
+    ValueError if they differ in something else.
     """
     c, d = small.shape.channels[0], small.shape.stages[-1].latents
     more, early_stage = net.shape.channels[0] - c, net.shape.preview_stages - 1

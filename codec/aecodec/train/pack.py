@@ -14,7 +14,7 @@ from .data import split
 
 
 def pack(folder: Path, out: Path, limit: int) -> int:
-    """Writes a zip file of at most `limit` bytes; -> how many pictures are in it. Raises ValueError where there are too few."""
+    """Writes a zip file of at most `limit` bytes; -> how many pictures are in it. Raises ValueError if there are too few."""
     train, validation = split(folder)
     random.Random(0).shuffle(train)
     count = 0
