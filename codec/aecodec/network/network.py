@@ -114,7 +114,10 @@ def compute_in(net: nn.Module, dtype: torch.dtype) -> None:
 
 
 class Block(Mixed):
-    """x + mix(leaky(spatial(x)·(1 + scale(q)) + shift(q))). The branch starts at zero, so a new block changes nothing."""
+    """x + mix(leaky(spatial(x)·(1 + scale(q)) + shift(q))). The branch starts at zero, so a new block changes nothing.
+
+    Scale and shift are how one network serves every quality: FiLM (Perez et al., AAAI 2018).
+    """
 
     def __init__(self, channels: int, hidden: int):
         super().__init__()

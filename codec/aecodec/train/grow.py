@@ -1,7 +1,8 @@
 """Grows a trained network: wider features at 1/8 of the picture, more latents in the last stage, more residual blocks, a
 stage for the preview.
 
-What is new starts at zero, but for the new features: those are the DCT vectors that the trained network
+The grown network computes what the trained one does, and goes on from there: function-preserving transformations, as in Net2Net
+(Chen, Goodfellow and Shlens, ICLR 2016). What is new starts at zero, but for the new features: those are the DCT vectors that the trained network
 loses, each with a latent of its own; and for the new stage: see grow_preview.py.
 """
 
