@@ -52,7 +52,7 @@ def main() -> None:
                 times.append(time.perf_counter() - start)
                 values.append((8 * len(data) / (picture.pixels.size / 3), psnr(picture.pixels, decode(data).pixels)))
         rates, distortions = np.reshape(values, (len(QUALITIES), len(pictures), 2)).mean(1).T.tolist()
-        curves[effort], seconds[effort] = Curve(list(QUALITIES), rates, distortions, None, [], []), times
+        curves[effort], seconds[effort] = Curve(list(QUALITIES), rates, {"psnr": distortions}), times
     rows = []
     for effort in sorted(levels):
         ratio = statistics.median(a / b for a, b in zip(seconds[effort], seconds[levels[0]], strict=True))

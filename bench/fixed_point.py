@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from aecodec._core import Frame
-from aecodec.bench.measure import finite_psnr as psnr
+from aecodec.bench.distortions import finite_psnr as psnr
 from aecodec.model import shipped
 from aecodec.network.codebook import Codebook
 from aecodec.network.fixed_point import restore

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 import aecodec
-from aecodec.bench.measure import finite_psnr as psnr
+from aecodec.bench.distortions import finite_psnr as psnr
 from aecodec.train.data import load, split
 from results import write
 

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -7,13 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aecodec.bench.measure import Row, finite_psnr, measure
+from aecodec.bench.codecs import CODECS
+from aecodec.bench.distortions import DEFAULT, finite_psnr
+from aecodec.bench.measure import Row, measure
 from aecodec.bench.summary import Curve, bd_rate, summarise
-from aecodec.metrics import ms_ssim
+from aecodec.metrics import BUTTERAUGLI, butteraugli, ms_ssim, ssimulacra2
 
 
 def curve(bpp, psnr):
-    return Curve(list(range(len(bpp))), list(bpp), list(psnr), None, [1.0], [1.0])
+    return Curve(list(range(len(bpp))), list(bpp), {"psnr": list(psnr)})
 
 
 def test_bd_rate_of_known_curves():
@@ -31,7 +34,7 @@ def test_settings_that_give_the_same_file_count_once():
     repeated = curve([*rate, rate[-1], rate[-1]], [*quality, quality[-1], quality[-1]])
     assert bd_rate(curve(rate, quality), repeated, "psnr") == pytest.approx(0, abs=1e-6)
     assert bd_rate(curve(rate, quality), curve([0.1] * 8, [100] * 8), "psnr") is None  # all without loss
-    exact = summarise([Row("aec", "p", q, 100, 0.1, 100.0, 1.0, 1.0, 1.0) for q in (1, 2)])["aec"]["curve"]
+    exact = summarise([Row("aec", "p", q, 100, 0.1, 1.0, 1.0, psnr=100.0, ms_ssim=1.0) for q in (1, 2)])["aec"]["curve"]
     assert exact["ms_ssim"] == [100, 100]
 
 
@@ -39,13 +42,33 @@ def test_distortions():
     a = np.zeros((200, 200, 3), np.uint8)
     assert finite_psnr(a, a) == 100 and finite_psnr(a, a + 1) == pytest.approx(48.13, abs=0.01)
     assert ms_ssim(a, a) == pytest.approx(1) and ms_ssim(a[:100], a[:100]) is None
+    assert ssimulacra2(a, a) == 100 and ssimulacra2(a[:4], a[:4]) is None
 
 
-@pytest.mark.parametrize("codec", ["jpeg", "jpeg444", "webp", "avif", "jxl", "jp2", "aec"])
+def test_perceptual_distortions_grow_with_the_noise(photo):
+    noise = np.random.default_rng(0).normal(size=photo.shape)
+    noisy = [np.clip(photo + strength * noise, 0, 255).astype(np.uint8) for strength in (2, 6, 18)]
+    found = [ssimulacra2(photo, p) for p in noisy]
+    assert 95 > found[0] > found[1] + 5 and found[1] > found[2] + 20
+    if shutil.which(BUTTERAUGLI):
+        found = [butteraugli(photo, p) for p in [photo, *noisy]]
+        assert 0 == found[0] < found[1] < found[2] < found[3]
+
+
+def test_an_icc_profile_costs_no_codec_anything(photo, tmp_path):
+    Image.fromarray(photo).save(tmp_path / "p.png")
+    Image.fromarray(photo).save(tmp_path / "q.png", icc_profile=bytes(5000))
+    for codec in ("jpeg", "avif", "aec"):
+        first, second = (measure(codec, tmp_path / name, ["psnr"])[0] for name in ("p.png", "q.png"))
+        assert first.size == second.size and first.psnr == second.psnr
+
+
+@pytest.mark.parametrize("codec", [c for c in CODECS if c != "aec7"])
 def test_every_codec_makes_real_files(codec, photo, tmp_path):
     Image.fromarray(photo).save(tmp_path / "p.png")
     rows = measure(codec, tmp_path / "p.png")
     assert len(rows) > 8
+    assert rows[0].ssimulacra2 < rows[-1].ssimulacra2
     assert rows[0].psnr < rows[-1].psnr and rows[0].size < rows[-1].size and rows[0].ms_ssim < rows[-1].ms_ssim
     assert all(r.bpp == 8 * r.size / (192 * 256) and r.encode_seconds > 0 for r in rows)
 
@@ -57,11 +80,14 @@ def test_command(photo, tmp_path):
     done = subprocess.run([*command, "--codecs", "jpeg,aec", "--jobs", "2"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert summary["jpeg"]["bd_rate_psnr"] == pytest.approx(0, abs=1e-9) and summary["aec"]["bd_rate_psnr"] < 0
+    rates = {codec: summary[codec]["bd_rate"]["jpeg"] for codec in ("jpeg", "aec")}
+    assert rates["jpeg"]["psnr"] == pytest.approx(0, abs=1e-9) and rates["aec"]["psnr"] < 0 and rates["aec"]["ssimulacra2"] < 0
     names = {"results.json", "results.csv", "summary.json", "table.md", "report.html"}
-    names |= {f"{metric}.{suffix}" for metric in ("psnr", "ms_ssim", "psnr-linear", "ms_ssim-linear") for suffix in ("png", "svg")}
+    names |= {f"{d}{scale}.{suffix}" for d in DEFAULT for scale in ("", "-linear") for suffix in ("png", "svg")}
     assert {p.name for p in (tmp_path / "out").iterdir()} == names
     page = (tmp_path / "out" / "report.html").read_text()
-    assert page.count("<svg") == 4 and page.count("<figure") == 6 and not re.search("<!--[A-Z]+-->", page)
+    assert page.count("<svg") == 6 and page.count("<figure") == 6 and not re.search("<!--[A-Z]+-->", page)
     bad = subprocess.run([*command, "--codecs", "jpeg,bpg"], capture_output=True, text=True)
     assert bad.returncode == 1 and "bpg" in bad.stderr and bad.stderr.count("\n") == 1
+    bad = subprocess.run([*command, "--distortions", "psnr,vmaf"], capture_output=True, text=True)
+    assert bad.returncode == 1 and "vmaf" in bad.stderr and bad.stderr.count("\n") == 1

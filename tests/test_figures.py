@@ -141,7 +141,10 @@ def kodak_row(r: dict, codec: str) -> list[str]:
     """BD-rates by PSNR and MS-SSIM; megapixels a second of encoding and decoding."""
     seconds = [r[codec]["curve"][f"{way}_seconds"] for way in ("encode", "decode")]
     speeds = [KODAK_MEGAPIXELS * len(s) / sum(s) for s in seconds]
-    return [*(f"{r[codec][f'bd_rate_{m}']:+.1f}" for m in ("psnr", "ms_ssim")), *(f"{s:.{0 if s > 10 else 2}f}" for s in speeds)]
+    return [
+        *(f"{r[codec]['bd_rate']['jpeg'][m]:+.1f}" for m in ("psnr", "ms_ssim")),
+        *(f"{s:.{0 if s > 10 else 2}f}" for s in speeds),
+    ]
 
 
 def ends(r: dict) -> tuple[float, ...]:

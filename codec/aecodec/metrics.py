@@ -2,12 +2,17 @@
 
 import io
 import math
+import re
+import subprocess
+import tempfile
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 MS_SSIM_MIN_SIDE = 161  # pixels: five scales of an 11-pixel window
 SSIMULACRA2_MIN_SIDE = 8  # pixels
+BUTTERAUGLI = "butteraugli_main"  # of libjxl; Debian's libjxl-devtools has it
 
 
 def mean_squared_error(a: np.ndarray, b: np.ndarray) -> float:
@@ -86,3 +91,20 @@ def ssimulacra2(a: np.ndarray, b: np.ndarray) -> float | None:
     for pixels, file in zip((a, b), files, strict=True):
         Image.fromarray(pixels).save(file, "ppm")
     return float(compute_ssimulacra2(*files))
+
+
+def butteraugli(a: np.ndarray, b: np.ndarray) -> float | None:
+    """The 3-norm of the Butteraugli distance (Alakuijala et al., 2017) of b from the original a, uint8 (H, W, 3): 0 if equal.
+
+    By libjxl's program BUTTERAUGLI, for a display of 80 nits; None if it is not installed or refuses the pictures.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / name for name in ("a.ppm", "b.ppm")]
+        for pixels, path in zip((a, b), paths, strict=True):
+            Image.fromarray(pixels).save(path)
+        try:
+            done = subprocess.run([BUTTERAUGLI, *paths], capture_output=True, text=True)
+        except FileNotFoundError:
+            return None
+    found = re.search(r"3-norm: ([0-9.]+)", done.stdout)
+    return float(found[1]) if found else None

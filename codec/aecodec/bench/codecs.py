@@ -41,6 +41,13 @@ def jpeg_xl() -> Codec:
     return pillow("JPEG XL, effort 7", settings, "JXL", lambda q: {"quality": q, "effort": 7, "num_threads": 1})
 
 
+def avif(speed: int, subsampling: str) -> Codec:
+    """By libaom in Pillow."""
+    settings = (5, 10, 20, 30, 40, 50, 60, 70, 80, 87, 93, 97)
+    options = {"speed": speed, "subsampling": subsampling, "max_threads": 1}
+    return pillow(f"AVIF {subsampling}, speed {speed}", settings, "AVIF", lambda q: {"quality": q, **options})
+
+
 def aecodec(label: str, settings: tuple[float, ...], effort: int) -> Codec:
     def to_bytes(pixels: np.ndarray, quality: float) -> bytes:
         return encode(Picture(pixels), int(quality), threads=1, effort=effort).data
@@ -51,16 +58,19 @@ def aecodec(label: str, settings: tuple[float, ...], effort: int) -> Codec:
 JPEG = (3, 5, 8, 12, 18, 25, 35, 45, 55, 65, 75, 82, 88, 92)  # 0.15 to 2 bits per pixel of a photograph: BD-rates cover just these
 CODECS: dict[str, Callable[[], Codec]] = {
     "jpeg": lambda: pillow("JPEG 4:2:0", JPEG, "JPEG", lambda q: {"quality": q, "subsampling": "4:2:0"}),
+    "jpeg_progressive": lambda: pillow(
+        "JPEG 4:2:0, optimised and progressive",
+        JPEG,
+        "JPEG",
+        lambda q: {"quality": q, "subsampling": "4:2:0", "optimize": True, "progressive": True},
+    ),
     "jpeg444": lambda: pillow("JPEG 4:4:4", JPEG, "JPEG", lambda q: {"quality": q, "subsampling": "4:4:4"}),
     "webp": lambda: pillow(
         "WebP, method 6", (0, 5, 10, 20, 35, 50, 65, 80, 87, 93, 97, 100), "WEBP", lambda q: {"quality": q, "method": 6}
     ),
-    "avif": lambda: pillow(
-        "AVIF, speed 6",
-        (5, 10, 20, 30, 40, 50, 60, 70, 80, 87, 93, 97),
-        "AVIF",
-        lambda q: {"quality": q, "speed": 6, "max_threads": 1},
-    ),
+    "avif": lambda: avif(6, "4:2:0"),
+    "avif444": lambda: avif(6, "4:4:4"),
+    "avif_slow": lambda: avif(4, "4:4:4"),
     "jxl": jpeg_xl,
     "jp2": lambda: pillow(
         "JPEG 2000",

@@ -8,19 +8,25 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import ScalarFormatter
 
+from .distortions import DISTORTIONS
+
 SCALES = {"": "log", "-linear": "linear"}  # of the rate, by what a file's name ends with
 TICKS = {"log": [0.1, 0.2, 0.5, 1, 2, 4], "linear": [0, 0.5, 1, 1.5, 2, 2.5, 3]}
-METRICS = {"psnr": "PSNR (dB, RGB)", "ms_ssim": "MS-SSIM (dB: −10 log₁₀(1 − MS-SSIM))"}
+
+
+def measured(summary: dict[str, dict]) -> list[str]:
+    """The distortions that some codec has a curve of."""
+    return [d for d in DISTORTIONS if any(d in entry["curve"] for entry in summary.values())]
 
 
 def plot(summary: dict[str, dict], labels: dict[str, str], title: str, folder: Path) -> list[Path]:
-    """Writes <metric>.png and <metric>.svg for every metric, and <metric>-linear.*, with linear rates; -> the files."""
+    """Writes <distortion>.png and <distortion>.svg for each, and <distortion>-linear.*, with linear rates; -> the files."""
     written = []
-    for metric, name in METRICS.items():
+    for metric in measured(summary):
         figure, axes = plt.subplots(figsize=(8, 5.5))
         for codec, entry in summary.items():
             curve = entry["curve"]
-            if curve[metric] is None:
+            if metric not in curve:
                 continue
             own = codec == "aec"
             axes.plot(
@@ -32,7 +38,7 @@ def plot(summary: dict[str, dict], labels: dict[str, str], title: str, folder: P
                 zorder=3 if own else 2,
                 label=labels[codec],
             )
-        axes.set(xlabel="bits per pixel", ylabel=name, title=title)
+        axes.set(xlabel="bits per pixel", ylabel=DISTORTIONS[metric].axis, title=title)
         axes.grid(alpha=0.3)
         axes.legend()
         for ending, scale in SCALES.items():

@@ -14,9 +14,10 @@ from ..metrics import psnr
 from ..picture import Picture
 from ..target import bisect
 from .codecs import CODECS
+from .distortions import DISTORTIONS
 from .measure import Row
-from .plot import METRICS, SCALES
-from .summary import percent
+from .plot import SCALES, measured
+from .summary import ANCHORS, percent
 
 PAGE = Path(__file__).parent / "report.html"
 SHOWN = 4  # pictures in the viewer
@@ -81,26 +82,24 @@ def inline(svg: Path) -> str:
 
 
 def codecs_table(summary: dict[str, dict], labels: dict[str, str]) -> str:
-    rows = [[labels[n], percent(e["bd_rate_psnr"]), percent(e["bd_rate_ms_ssim"])] for n, e in summary.items()]
-    return table(["codec", "BD-rate by PSNR", "BD-rate by MS-SSIM"], rows)
+    """BD-rates by every distortion against every anchor."""
+    columns = [(a, d) for a in ANCHORS if a in summary for d in measured(summary)]
+    head = ["codec", *(f"{DISTORTIONS[d].name}, against {labels[a]}" for a, d in columns)]
+    return table(head, [[labels[n], *(percent(e["bd_rate"][a].get(d)) for a, d in columns)] for n, e in summary.items()])
 
 
 def pictures_table(rows: list[Row], labels: dict[str, str]) -> str:
-    cells = [
-        [
-            r.picture,
-            labels[r.codec],
-            f"{r.setting:g}",
-            str(r.size),
-            f"{r.bpp:.4f}",
-            f"{r.psnr:.2f}",
-            "" if r.ms_ssim is None else f"{r.ms_ssim:.5f}",
-            f"{r.encode_seconds:.3f}",
-            f"{r.decode_seconds:.3f}",
-        ]
-        for r in sorted(rows, key=lambda r: (r.picture, list(labels).index(r.codec), r.bpp))
-    ]
-    return table(["picture", "codec", "setting", "bytes", "bpp", "PSNR", "MS-SSIM", "encode s", "decode s"], cells)
+    distortions = {k: d for k, d in DISTORTIONS.items() if any(getattr(r, k) is not None for r in rows)}
+
+    def cells(r: Row) -> list[str]:
+        values = [(getattr(r, k), d.decimals) for k, d in distortions.items()]
+        found = ["" if value is None else f"{value:.{decimals}f}" for value, decimals in values]
+        times = [f"{seconds:.3f}" for seconds in (r.encode_seconds, r.decode_seconds)]
+        return [r.picture, labels[r.codec], f"{r.setting:g}", str(r.size), f"{r.bpp:.4f}", *found, *times]
+
+    order = sorted(rows, key=lambda r: (r.picture, list(labels).index(r.codec), r.bpp))
+    head = ["picture", "codec", "setting", "bytes", "bpp", *(d.name for d in distortions.values()), "encode s", "decode s"]
+    return table(head, list(map(cells, order)))
 
 
 def write(rows: list[Row], summary: dict[str, dict], labels: dict[str, str], paths: list[Path], title: str, folder: Path) -> Path:
@@ -113,7 +112,7 @@ def write(rows: list[Row], summary: dict[str, dict], labels: dict[str, str], pat
     ]
     plots = [
         f'<div class="plot {scale}">{inline(folder / f"{metric}{ending}.svg")}</div>'
-        for metric in METRICS
+        for metric in measured(summary)
         for ending, scale in SCALES.items()
     ]
     parts = {

@@ -3,6 +3,7 @@
 import csv
 import json
 import multiprocessing
+import shutil
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -11,33 +12,39 @@ from tqdm import tqdm
 
 from .. import provenance
 from ..errors import AecodecError
+from ..metrics import BUTTERAUGLI
 from ..picture import SUFFIXES
 from . import report
 from .codecs import CODECS
+from .distortions import DISTORTIONS
 from .measure import Row, measure
-from .plot import plot
-from .summary import percent, summarise
+from .plot import measured, plot
+from .summary import ANCHORS, percent, summarise
 
 
 def table(summary: dict[str, dict], labels: dict[str, str], megapixels: float) -> str:
-    """A Markdown table of BD-rates and of the mean speeds over each codec's settings."""
-
-    lines = ["| codec | BD-rate, PSNR | BD-rate, MS-SSIM | encode MP/s | decode MP/s |", "|---|---|---|---|---|"]
+    """A Markdown table of BD-rates against the first anchor, and of the mean speeds over each codec's settings."""
+    distortions = measured(summary)
+    head = ["codec", *(f"BD-rate, {DISTORTIONS[d].name}" for d in distortions), "encode MP/s", "decode MP/s"]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for name, entry in summary.items():
         speeds = [megapixels * len(s) / sum(s) for s in (entry["curve"]["encode_seconds"], entry["curve"]["decode_seconds"])]
-        cells = [labels[name], percent(entry["bd_rate_psnr"]), percent(entry["bd_rate_ms_ssim"]), *(f"{v:.2f}" for v in speeds)]
+        rates = entry["bd_rate"].get(ANCHORS[0], {})
+        cells = [labels[name], *(percent(rates.get(d)) for d in distortions), *(f"{v:.2f}" for v in speeds)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def bench(data: Path, out: Path, names: list[str], jobs: int) -> None:
+def bench(data: Path, out: Path, names: list[str], distortions: list[str], jobs: int) -> None:
     """Writes results.json, results.csv, summary.json, table.md, plots and report.html to `out`.
 
-    Raises AecodecError if there is no picture, a codec is unknown, or what a codec needs is not installed.
+    Raises AecodecError if there is no picture, a codec or a distortion is unknown, or what it needs is not installed.
     """
-    unknown = [n for n in names if n not in CODECS]
-    if unknown:
-        raise AecodecError(f"no codec is called {', '.join(unknown)}; there are {', '.join(CODECS)}")
+    for kind, asked, known in (("codec", names, CODECS), ("distortion", distortions, DISTORTIONS)):
+        if unknown := [n for n in asked if n not in known]:
+            raise AecodecError(f"no {kind} is called {', '.join(unknown)}; there are {', '.join(known)}")
+    if "butteraugli" in distortions and not shutil.which(BUTTERAUGLI):
+        raise AecodecError(f"butteraugli needs libjxl's {BUTTERAUGLI} (Debian: apt install libjxl-devtools)")
     paths = sorted(p for p in data.iterdir() if p.suffix.lower() in SUFFIXES)
     if not paths:
         raise AecodecError(f"{data}: no pictures")
@@ -49,7 +56,7 @@ def bench(data: Path, out: Path, names: list[str], jobs: int) -> None:
 
     rows: list[Row] = []
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        tasks = [pool.submit(measure, name, path) for name in names for path in paths]
+        tasks = [pool.submit(measure, name, path, distortions) for name in names for path in paths]
         for task in tqdm(tasks, desc="bench", unit="picture", disable=None):
             rows += task.result()
 

@@ -1,14 +1,16 @@
 """Mean rate-distortion curves over the pictures, and the BD-rates between them."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import bjontegaard
 import numpy as np
 
+from .distortions import DISTORTIONS
 from .measure import Row
 
-ANCHOR = "jpeg"
+# What BD-rates are against: the first is that of published figures, the second is what a careful user of JPEG has.
+ANCHORS = ("jpeg", "jpeg_progressive", "avif444")
 
 
 @dataclass(frozen=True)
@@ -17,10 +19,13 @@ class Curve:
 
     settings: list[float]
     bpp: list[float]
-    psnr: list[float]
-    ms_ssim: list[float] | None  # in dB: -10 log10(1 - MS-SSIM), at most 100
-    encode_seconds: list[float]
-    decode_seconds: list[float]
+    distortions: dict[str, list[float]]  # by their names in distortions.py; more is better. Those that every row has
+    encode_seconds: list[float] = field(default_factory=list)
+    decode_seconds: list[float] = field(default_factory=list)
+
+    def to_json(self) -> dict:
+        flat = {k: v for k, v in self.__dict__.items() if k != "distortions"}
+        return {**flat, **self.distortions}
 
 
 def curve(rows: list[Row]) -> Curve:
@@ -30,9 +35,12 @@ def curve(rows: list[Row]) -> Curve:
     def mean(name: str) -> list[float]:
         return [float(np.mean([getattr(r, name) for r in rows if r.setting == s])) for s in settings]
 
-    similar = all(r.ms_ssim is not None for r in rows)
-    ms_ssim = [float(-10 * np.log10(max(1 - v, 1e-10))) for v in mean("ms_ssim")] if similar else None
-    return Curve(settings, mean("bpp"), mean("psnr"), ms_ssim, mean("encode_seconds"), mean("decode_seconds"))
+    distortions = {
+        name: [d.mean([getattr(r, name) for r in rows if r.setting == s]) for s in settings]
+        for name, d in DISTORTIONS.items()
+        if all(getattr(r, name) is not None for r in rows)
+    }
+    return Curve(settings, mean("bpp"), distortions, mean("encode_seconds"), mean("decode_seconds"))
 
 
 def percent(value: float | None) -> str:
@@ -53,9 +61,9 @@ def bd_rate(anchor: Curve, test: Curve, metric: str) -> float | None:
 
     Piecewise cubic interpolation of log rate over distortion (VCEG-M33; JVET uses it piecewise).
     """
-    if getattr(anchor, metric) is None or getattr(test, metric) is None:
+    if metric not in anchor.distortions or metric not in test.distortions:
         return None
-    (anchor_bpp, a), (test_bpp, t) = (rising(c.bpp, getattr(c, metric)) for c in (anchor, test))
+    (anchor_bpp, a), (test_bpp, t) = (rising(c.bpp, c.distortions[metric]) for c in (anchor, test))
     if max(a[0], t[0]) >= min(a[-1], t[-1]):
         return None
     with warnings.catch_warnings():
@@ -64,14 +72,12 @@ def bd_rate(anchor: Curve, test: Curve, metric: str) -> float | None:
 
 
 def summarise(rows: list[Row]) -> dict[str, dict]:
-    """Of every codec: BD-rates against the anchor, by PSNR and by MS-SSIM, and the curve."""
+    """Of every codec: BD-rates against each anchor by each distortion, `bd_rate[anchor][distortion]`, and the curve."""
     found = {codec: curve([r for r in rows if r.codec == codec]) for codec in dict.fromkeys(r.codec for r in rows)}
-    anchor = found.get(ANCHOR)
     return {
         name: {
-            "bd_rate_psnr": anchor and bd_rate(anchor, own, "psnr"),
-            "bd_rate_ms_ssim": anchor and bd_rate(anchor, own, "ms_ssim"),
-            "curve": own.__dict__,
+            "bd_rate": {a: {d: bd_rate(found[a], own, d) for d in own.distortions} for a in ANCHORS if a in found},
+            "curve": own.to_json(),
         }
         for name, own in found.items()
     }

@@ -53,12 +53,20 @@ def train(data: Path, out: Path | None, resume: Path | None, weights: Path | Non
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the results; made if missing."
 )
-@click.option("--codecs", default="jpeg,jpeg444,webp,avif,jxl,jp2,aec", show_default=True, help="Comma-separated.")
+@click.option(
+    "--codecs",
+    default="jpeg,jpeg_progressive,jpeg444,webp,avif,avif444,avif_slow,jxl,jp2,aec",
+    show_default=True,
+    help="Comma-separated.",
+)
+@click.option(
+    "--distortions", default="psnr,ms_ssim,ssimulacra2", show_default=True, help="Comma-separated; butteraugli is the other."
+)
 @click.option(
     "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Pictures at a time; timings are of one thread each."
 )
-def bench(data: Path, out: Path, codecs: str, jobs: int) -> None:
+def bench(data: Path, out: Path, codecs: str, distortions: str, jobs: int) -> None:
     """Compare codecs on a folder of pictures: rates, distortions, times, BD-rates and plots."""
     from ..bench import run
 
-    run.bench(data, out, codecs.split(","), jobs)
+    run.bench(data, out, codecs.split(","), distortions.split(","), jobs)
