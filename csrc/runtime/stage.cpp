@@ -163,7 +163,7 @@ RowStreamPointer code_stage(const StagePlan& plan, RowStreamPointer in, Rectangl
     return std::make_shared<CodedStage>(plan, std::move(in), area, std::move(coder));
 }
 
-Latents::Latents(const Stage& stage, RowStreamPointer decoded, RowStreamPointer picture, int threads)
+Latents::Latents(const Stage& stage, const RowStreamPointer& decoded, const RowStreamPointer& picture, int threads)
     : stage_(stage),
       decoded_(decoded),
       picture_(picture),

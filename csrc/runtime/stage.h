@@ -34,7 +34,7 @@ RowStreamPointer code_stage(const StagePlan& plan, RowStreamPointer in, Rectangl
 // What the picture's features say that the latents are; of whole maps.
 class Latents {
 public:
-    Latents(const Stage& stage, RowStreamPointer decoded, RowStreamPointer picture, int threads);
+    Latents(const Stage& stage, const RowStreamPointer& decoded, const RowStreamPointer& picture, int threads);
     Map<int32_t> rows(int64_t begin, int64_t end);  // in features, [end - begin][width][latents]; from the top down
 
 private:
