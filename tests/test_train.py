@@ -22,7 +22,7 @@ from aecodec.network.network import Network, Shape, StageShape, compute_in, qual
 from aecodec.train import checkpoint
 from aecodec.train.data import Crops, is_validation, load, split
 from aecodec.train.grow import grow
-from aecodec.train.loop import CHECKPOINT, GAIN_EVERY, MOMENTS, Run, Settings, losses
+from aecodec.train.loop import CHECKPOINT, GAIN_EVERY, INITIAL, MOMENTS, Run, Settings, losses
 from aecodec.train.pack import pack
 from aecodec.train.synthetic import synthetic
 
@@ -77,6 +77,20 @@ def test_crops_depend_on_the_seeds_alone(pictures):
     assert not torch.equal(a.sample(4, 7), a.sample(4, 8)) and not torch.equal(a.sample(4, 7), c.sample(4, 7))
     a.start(5)
     torch.testing.assert_close(next(a), b.sample(2, 5), rtol=0, atol=0)
+
+
+def test_crops_and_qualities_are_drawn_from_different_seeds(pictures, tmp_path, monkeypatch):
+    run, sequence, states = Run(pictures, tmp_path, Settings(batch=1, crop=64), TINY), np.random.SeedSequence, []
+
+    def spy(seeds: tuple[int, ...]) -> np.random.SeedSequence:
+        states.append(tuple(sequence(seeds).generate_state(4)))
+        return sequence(seeds)
+
+    monkeypatch.setattr(np.random, "SeedSequence", spy)
+    for seeds in ((0,), (1,), (2,), (INITIAL,), (INITIAL, 1)):
+        run.crops.sample(1, *seeds)
+        run.qualities(1, *seeds)
+    assert len(set(states)) == len(states) == 10
 
 
 def test_both_phases_learn(pictures, tmp_path):

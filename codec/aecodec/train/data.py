@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..picture import SUFFIXES
+from .draws import CROPS, sequence
 from .synthetic import synthetic
 
 VALIDATION_SHARE = 20  # one picture in 20, by a hash of its name, is never trained on
@@ -82,7 +83,7 @@ class Crops:
 
     def sample(self, count: int, *seeds: int) -> Tensor:
         """`count` crops that depend on the seeds alone, whatever else has been drawn."""
-        rng = np.random.default_rng((self.seed, *seeds))
+        rng = np.random.default_rng(sequence(self.seed, CROPS, *seeds))
         crops = torch.stack([self._one(rng) for _ in range(count)])
         return crops.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
 

@@ -190,7 +190,7 @@ class Run:
 
     def qualities(self, count: int, *seeds: int) -> Tensor:
         """(count,) drawn evenly from the whole range, on the device; they depend on the run's seed and these alone."""
-        random = generator(self.settings.seed, *seeds, QUALITIES)
+        random = generator(self.settings.seed, QUALITIES, *seeds)
         return (QUALITY_MIN + torch.rand(count, generator=random) * (QUALITY_MAX - QUALITY_MIN)).to(self.settings.device)
 
     def enter_codebook_phase(self) -> None:
@@ -227,7 +227,7 @@ class Run:
     def losses(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `losses`; the loss has the preview's share."""
         decoded: list[Tensor] = []
-        noise = generator(self.settings.seed, self.step, NOISE, device=x.device)
+        noise = generator(self.settings.seed, NOISE, self.step, device=x.device)
         quantise = partial(quantise_scalar, generator=noise) if self.phase == "scalar" else self.codebook.quantise
         y, bits = self.net(x, quality, quantise, decoded)
         loss, bpp, d = losses(x, y, bits, quality, self.settings.visual)
