@@ -2,8 +2,8 @@
 stage for the preview.
 
 The grown network computes what the trained one does, and goes on from there: function-preserving transformations, as in Net2Net
-(Chen, Goodfellow and Shlens, ICLR 2016). What is new starts at zero, but for the new features: those are the DCT vectors that the trained network
-loses, each with a latent of its own; and for the new stage: see grow_preview.py.
+(Chen, Goodfellow and Shlens, ICLR 2016). What is new starts at zero, but for the new features: those are the DCT vectors that the
+trained network loses, each with a latent of its own; and for the new stage: see grow_preview.py.
 """
 
 from collections.abc import Sequence
