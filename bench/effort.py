@@ -50,7 +50,7 @@ def main() -> None:
                 start = time.perf_counter()
                 data = encode(picture, quality, effort=effort, mode="lossy").data
                 times.append(time.perf_counter() - start)
-                values.append((8 * len(data) / (picture.pixels.size / 3), psnr(picture.pixels, decode(data).pixels)))
+                values.append((8 * len(data) / picture.pixels_count, psnr(picture.pixels, decode(data).pixels)))
         rates, distortions = np.reshape(values, (len(QUALITIES), len(pictures), 2)).mean(1).T.tolist()
         curves[effort], seconds[effort] = Curve(list(QUALITIES), rates, {"psnr": distortions}), times
     rows = []

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ..picture import Picture
 from .codecs import CODECS
 from .distortions import DEFAULT, DISTORTIONS
@@ -34,7 +32,8 @@ def measure(name: str, path: Path, distortions: Sequence[str] = DEFAULT) -> list
     import torch
 
     torch.set_num_threads(1)
-    codec, pixels = CODECS[name](), np.ascontiguousarray(Picture.load(path).rgb())
+    codec, picture = CODECS[name](), Picture.load(path)
+    pixels = picture.rgb()
     codec.decode(codec.encode(pixels, codec.settings[0]))  # what is done only once does not count
     rows = []
     for setting in codec.settings:
@@ -43,7 +42,7 @@ def measure(name: str, path: Path, distortions: Sequence[str] = DEFAULT) -> list
         middle = time.perf_counter()
         decoded = codec.decode(data)
         end = time.perf_counter()
-        bpp = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
+        bpp = 8 * len(data) / picture.pixels_count
         found = {d: DISTORTIONS[d].measure(pixels, decoded) for d in distortions}
         rows.append(Row(name, path.name, setting, len(data), bpp, middle - start, end - middle, **found))
     return rows

@@ -54,13 +54,13 @@ def jpeg_of_size(pixels: np.ndarray, size: int) -> bytes:
 def viewer(paths: list[Path]) -> Iterator[Shown]:
     aec, jpeg = CODECS["aec"](), CODECS["jpeg"]()
     for path in paths[:: max(1, len(paths) // SHOWN)][:SHOWN]:
-        pixels = np.ascontiguousarray(Picture.load(path).rgb()[:MAX_SIDE, :MAX_SIDE])
-        area = pixels.shape[0] * pixels.shape[1]
+        picture = Picture(Picture.load(path).rgb()[:MAX_SIDE, :MAX_SIDE])
+        pixels = picture.rgb()
         for quality in QUALITIES:
             data = aec.encode(pixels, quality)
             other = jpeg_of_size(pixels, len(data))
-            name = f"{path.stem}, {8 * len(data) / area:.2f} bits per pixel"
-            yield Shown(name, "Original", f"original, {pixels.shape[1]} × {pixels.shape[0]}", lossless(pixels))
+            name = f"{path.stem}, {8 * len(data) / picture.pixels_count:.2f} bits per pixel"
+            yield Shown(name, "Original", f"original, {picture.width} × {picture.height}", lossless(pixels))
             for kind, label, coded, decoded in (
                 ("JPEG", "JPEG", other, jpeg.decode(other)),
                 ("aecodec", "aecodec", data, aec.decode(data)),

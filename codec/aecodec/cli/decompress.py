@@ -66,8 +66,7 @@ def decompress(
         with batch.writing(job.target) as out:
             picture.save(out, format)
             after = out.seek(0, io.SEEK_END)
-        height, width = picture.pixels.shape[:2]
         message = f"{job.source}: {'; '.join(problems)}; the rest is a guess" if problems else ""
-        return Outcome(str(job.source), str(job.target), "done", before, after, width, height, message=message)
+        return Outcome(str(job.source), str(job.target), "done", before, after, picture.width, picture.height, message=message)
 
     batch.run(Batch(planned, single, workers, common), work)

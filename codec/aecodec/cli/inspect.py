@@ -14,6 +14,8 @@ from .batch import one_line
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..picture import Picture
+
 FILE = click.Path(path_type=Path)
 AMPLIFICATION = 8  # of differences, in the picture of them
 
@@ -81,9 +83,10 @@ def compare(first: Path, second: Path, difference: Path | None, force: bool, as_
     from ..metrics import psnr
     from ..picture import Picture
 
-    a, b = (rgb(p) for p in (first, second))
+    pictures = [load(p) for p in (first, second)]
+    a, b = (p.rgb() for p in pictures)
     if a.shape != b.shape:
-        sizes = [f"{p.shape[1]} x {p.shape[0]}" for p in (a, b)]
+        sizes = [f"{p.width} x {p.height}" for p in pictures]
         raise PictureError(f"the pictures have different sizes: {sizes[0]} and {sizes[1]}")
     if difference is not None:
         if difference.exists() and not force:
@@ -100,14 +103,14 @@ def compare(first: Path, second: Path, difference: Path | None, force: bool, as_
     click.echo("MS-SSIM: " + (similarity if isinstance(similarity, str) else f"{similarity:.5f}"))
 
 
-def rgb(path: Path) -> "np.ndarray":
-    """The colours of a picture or an .aec file, uint8 (H, W, 3)."""
+def load(path: Path) -> "Picture":
+    """A picture's file, or an .aec file."""
     from ..decoder import decode
     from ..files import SUFFIX
     from ..picture import Picture
 
     try:
-        return (decode(path.read_bytes()) if path.suffix == SUFFIX else Picture.load(path)).rgb()
+        return decode(path.read_bytes()) if path.suffix == SUFFIX else Picture.load(path)
     except AecodecError as error:
         raise type(error)(f"{path}: {error}") from error
 
