@@ -1,4 +1,7 @@
-"""Every example in the README and in docs/ runs. Blocks marked "install", "test" or "long" are for people, or run elsewhere."""
+"""Every example in the README and in docs/ runs, and the files that pages name exist.
+
+Blocks marked "install", "test" or "long" are for people, or run elsewhere.
+"""
 
 import os
 import re
@@ -62,6 +65,14 @@ def test_the_table_of_stages_is_the_models():
         pixels = 8 << s["level"]
         row = rf"^\| (\d, )?{i}(, \d)? \| {pixels} × {pixels} \| {s['latents'] // 4} \| {s['digits']} \|$"
         assert re.search(row, text, re.MULTILINE), i
+
+
+@pytest.mark.parametrize("page", ["architecture.md", "glossary.md"])
+def test_files_that_pages_name_exist(page):
+    """A path begins at the root, in the package, in csrc or in tests."""
+    names = {n for n in re.findall(r"`([\w./*-]+)`", (ROOT / "docs" / page).read_text()) if "/" in n or n.endswith(".py")}
+    roots = [ROOT, ROOT / "codec" / "aecodec", ROOT / "csrc", ROOT / "tests"]
+    assert len(names) > 10 and [n for n in sorted(names) if not any((r / n).exists() for r in roots)] == []
 
 
 def test_examples_are_not_empty():
