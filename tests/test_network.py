@@ -33,7 +33,7 @@ def build(shape: Shape, photo: np.ndarray, path) -> tuple[Network, Codebook, Mod
         for p in net.parameters():
             p += 0.02 * torch.randn_like(p) * (p.std() if p.numel() > 1 and p.std() > 0 else 1)
         for stage in net.stages:
-            stage.prior[2].bias[stage.inject.in_channels :] += 2.0  # an untrained σ is too small for such residuals
+            stage.prior.last.bias[stage.inject.in_channels :] += 2.0  # an untrained σ is too small for such residuals
         for book in codebook.stages:
             book.log_weight += 0.2 * torch.randn_like(book.log_weight)
             book.fine += 0.03 * torch.randn_like(book.fine)

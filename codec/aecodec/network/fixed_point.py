@@ -54,7 +54,7 @@ class Placement:
     out_bits: np.ndarray | int = FEATURE_BITS  # and of its outputs, of each channel or of all
     order: np.ndarray | None = None  # the file's output channels, as indices of the layer's
     gain: np.ndarray | None = None  # factors of the layer's outputs
-    dtype: type = np.int16  # of the weights in the file
+    dtype: type[np.int16] | type[np.int8] = np.int16  # of the weights in the file
 
 
 def blocks(net: Network) -> Iterator[tuple[str, Block]]:
@@ -79,12 +79,12 @@ def placements(net: Network) -> Iterator[Placement]:
     for i, stage in enumerate(net.stages):
         name, d = f"stages.{i}", stage.inject.in_channels
         yield Placement(f"{name}.select", stage.select)
-        yield Placement(f"{name}.posterior.0", stage.posterior[0])
-        yield Placement(f"{name}.posterior.2", stage.posterior[2])
-        yield Placement(f"{name}.prior.0", stage.prior[0])
+        yield Placement(f"{name}.posterior.0", stage.posterior.first)
+        yield Placement(f"{name}.posterior.2", stage.posterior.last)
+        yield Placement(f"{name}.prior.0", stage.prior.first)
         # μ leaves as a feature, log σ as log2 in units of 1/SIGMA_FINE octave
         bits, gain = np.repeat([FEATURE_BITS, 0], d), np.repeat([1.0, SIGMA_FINE / math.log(2)], d)
-        yield Placement(f"{name}.prior.2", stage.prior[2], out_bits=bits, gain=gain)
+        yield Placement(f"{name}.prior.2", stage.prior.last, out_bits=bits, gain=gain)
         yield Placement(f"{name}.inject", stage.inject)
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from .._core import constants
 from ..options import LAMBDA_MAX, LAMBDA_MIN, QUALITY_MAX, QUALITY_MIN
+from .modules import Conv, Modules, TwoConvs
 from .transforms import BLOCK, dct_basis, haar_bands, haar_down, haar_up, means
 
 LEAK = 2**-constants.LEAK_SHIFT  # slope of the leaky ReLU below zero: a shift in fixed point
@@ -77,7 +78,8 @@ class Shape:
     @classmethod
     def from_json(cls, d: dict) -> "Shape":
         stages = tuple(StageShape(**{name: int(s[key]) for name, key in STAGE_KEYS.items()}) for s in d["stages"])
-        return cls(*(tuple(map(int, d[k])) for k in ("channels", "hidden", "analysis")), stages)
+        channels, hidden, analysis = (tuple(map(int, d[k])) for k in ("channels", "hidden", "analysis"))
+        return cls(channels, hidden, analysis, stages)
 
 
 def quality_features(quality: Tensor) -> Tensor:
@@ -121,9 +123,9 @@ class Block(Mixed):
 
     def __init__(self, channels: int, hidden: int):
         super().__init__()
-        self.spatial = nn.Conv2d(channels, hidden, 3, padding=1)
+        self.spatial = Conv(channels, hidden, 3, padding=1)
         self.film = nn.Linear(QUALITY_FEATURES, 2 * hidden)
-        self.mix = nn.Conv2d(hidden, channels, 1)
+        self.mix = Conv(hidden, channels, 1)
         zero_(self.film, self.mix)
 
     def forward(self, x: Tensor, q: Tensor) -> Tensor:  # (B, C, h, w), (B, 8) -> (B, C, h, w)
@@ -144,11 +146,11 @@ class Stage(Mixed):
         d = shape.latents
         self.index, self.source = index, source
         self.select = nn.Conv2d(channels, d, 1, bias=False)
-        self.posterior = nn.Sequential(nn.Conv2d(2 * channels, hidden, 1), nn.LeakyReLU(LEAK), nn.Conv2d(hidden, d, 3, padding=1))
-        self.prior = nn.Sequential(nn.Conv2d(3 * channels, hidden, 1), nn.LeakyReLU(LEAK), nn.Conv2d(hidden, 2 * d, 1))
+        self.posterior = TwoConvs(2 * channels, hidden, d, LEAK, kernel=3)
+        self.prior = TwoConvs(3 * channels, hidden, 2 * d, LEAK)
         self.log_gain = nn.Linear(QUALITY_FEATURES, d)  # natural log of quantiser steps per unit of the latent
-        self.inject = nn.Conv2d(d, channels, 1)
-        zero_(self.select, self.posterior[2], self.prior[2], self.log_gain, self.inject)
+        self.inject = Conv(d, channels, 1)
+        zero_(self.select, self.posterior.last, self.prior.last, self.log_gain, self.inject)
         self.select.weight.data[range(d), source] = 1
         self.inject.weight.data[source, range(d)] = 1
 
@@ -165,8 +167,8 @@ class Stage(Mixed):
         """-> μ and the natural log of σ, (B, D, h, w) each, in the latents' unit; from f and its local energy."""
         energy = f.abs()
         with self.fast(f):
-            hidden = self.prior[:2](torch.cat([f, energy, F.avg_pool2d(energy, 3, 1, 1)], 1).to(self.compute))
-        return self.prior[2](hidden.float()).chunk(2, 1)
+            hidden = self.prior.hidden(torch.cat([f, energy, F.avg_pool2d(energy, 3, 1, 1)], 1).to(self.compute))
+        return self.prior.last(hidden.float()).chunk(2, 1)
 
     def forward(self, f: Tensor, e: Tensor, q: Tensor, quantise: Quantise, correction: Tensor | float = 0) -> tuple[Tensor, Tensor]:
         z, (mu, log_sigma), gain = self.latents(f, e) + correction, self.predict(f), self.gain(q)
@@ -180,23 +182,22 @@ class Network(nn.Module):
         super().__init__()
         self.shape = shape
         levels, channels, hidden = range(len(shape.channels)), shape.channels, shape.hidden
-        self.stem = nn.Conv2d(3 * BLOCK**2, channels[0], 1)
-        self.analysis = nn.ModuleList(
-            nn.ModuleList(Block(channels[i], hidden[i]) for _ in range(shape.analysis[i])) for i in levels
-        )
-        self.down = nn.ModuleList(nn.Conv2d(channels[i], channels[i + 1], 2, 2) for i in levels[:-1])
-        self.stages, self.refine = nn.ModuleList(), nn.ModuleList()
+        self.stem = Conv(3 * BLOCK**2, channels[0], 1)
+        self.analysis = Modules(Modules(Block(channels[i], hidden[i]) for _ in range(shape.analysis[i])) for i in levels)
+        self.down = Modules(Conv(channels[i], channels[i + 1], 2, 2) for i in levels[:-1])
+        self.stages: Modules[Stage] = Modules()
+        self.refine: Modules[Modules[Block]] = Modules()
         for index, s in enumerate(shape.stages):
             if s.level == 0:
                 source = list(range(s.first_dct, s.first_dct + s.latents))
             else:
                 source = haar_bands(channels[s.level], s.latents // 4, s.first_dct)
             self.stages.append(Stage(index, s, channels[s.level], hidden[s.level], source))
-            self.refine.append(nn.ModuleList(Block(channels[s.level], hidden[s.level]) for _ in range(s.refine)))
-        self.up = nn.ModuleList(nn.Conv2d(channels[i + 1], 4 * channels[i], 1) for i in levels[:-1])
-        self.out = nn.Conv2d(channels[0], 3 * BLOCK**2, 1)
+            self.refine.append(Modules(Block(channels[s.level], hidden[s.level]) for _ in range(s.refine)))
+        self.up = Modules(Conv(channels[i + 1], 4 * channels[i], 1) for i in levels[:-1])
+        self.out = Conv(channels[0], 3 * BLOCK**2, 1)
         level = shape.stages[shape.preview_stages - 1].level
-        self.preview = nn.Conv2d(channels[level], 3 * 4**level, 1)  # the means of BLOCK x BLOCK pixels
+        self.preview = Conv(channels[level], 3 * 4**level, 1)  # the means of BLOCK x BLOCK pixels
 
     def analyse(self, x: Tensor, q: Tensor) -> list[Tensor]:
         """(B, 3, H, W) pixels 0..255 and (B, 8) -> the features e of every level, finest first."""
@@ -294,7 +295,7 @@ def initialise(net: Network, x: Tensor) -> None:
     def measure(residual: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
         stage = net.stages[index]
         gain = stage.gain(quality_features(middle_quality))
-        stage.prior[2].bias[stage.select.out_channels :] = torch.log(0.5 * (residual / gain).std((0, 2, 3)) + 1e-3)
+        stage.prior.last.bias[stage.select.out_channels :] = torch.log(0.5 * (residual / gain).std((0, 2, 3)) + 1e-3)
         return torch.round(residual), residual.new_zeros(len(residual))
 
     middle_quality = torch.full((len(x),), 0.5 * (QUALITY_MIN + QUALITY_MAX), device=x.device)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .._core import constants
+from .modules import Conv
 from .network import Network
 from .transforms import BLOCK, means
 
@@ -20,12 +21,12 @@ CHANNELS = constants.OUT_BLOCK  # the runtime wants multiples of this
 class Preview:
     scale: int  # of the picture's sides
     stages: int  # whose features it needs, from the first
-    head: nn.Conv2d  # C -> (3, side, side), and zeros up to a multiple of CHANNELS
+    head: Conv  # C -> (3, side, side), and zeros up to a multiple of CHANNELS
 
 
-def padded(weight: Tensor, bias: Tensor) -> nn.Conv2d:
+def padded(weight: Tensor, bias: Tensor) -> Conv:
     """weight: (outputs, C), bias: (outputs,) -> the layer, padded to a multiple of CHANNELS."""
-    head = nn.Conv2d(weight.shape[1], -(-len(weight) // CHANNELS) * CHANNELS, 1)
+    head = Conv(weight.shape[1], -(-len(weight) // CHANNELS) * CHANNELS, 1)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     head.weight[: len(weight), :, 0, 0] = weight

@@ -20,6 +20,7 @@ from .codebook import Codebook
 from .device import bfloat16_is_fast, keep_memory
 from .fixed_point import FEATURE_BITS, restore
 from .loss import PREVIEW_WEIGHT, preview_error
+from .modules import channels_last
 from .network import Network, Shape, compute_in, quality_features
 from .transforms import BLOCK
 
@@ -36,7 +37,7 @@ def float_model(model: Model) -> tuple[Network, Codebook]:
     restore(net, codebook, model.tensors)
     if bfloat16_is_fast():
         compute_in(net, torch.bfloat16)
-    return net.to(memory_format=torch.channels_last).requires_grad_(False), codebook.requires_grad_(False)
+    return channels_last(net).requires_grad_(False), codebook.requires_grad_(False)
 
 
 def windows(size: int) -> Iterator[tuple[int, int, int, int]]:

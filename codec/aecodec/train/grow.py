@@ -6,14 +6,15 @@ The grown network computes what the trained one does, and goes on from there: fu
 trained network loses, each with a latent of its own; and for the new stage: see grow_preview.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..network.codebook import Codebook
-from ..network.network import Network, set_steps
+from ..network.modules import Modules
+from ..network.network import Block, Network, set_steps
 from ..network.transforms import BLOCK, dct_basis
 from ..options import QUALITY_MAX
 from . import grow_preview
@@ -30,7 +31,8 @@ def lost_directions(net: Network, pictures: Tensor, count: int) -> Tensor:
     pictures: (B, 3, H, W), 0..255. Of the vectors that are lost for the most part, those with the most energy.
     """
     quality = torch.tensor([float(QUALITY_MAX)], device=pictures.device)
-    basis, lost, energy = dct_basis(3 * BLOCK**2).to(pictures.device), 0, 0
+    basis = dct_basis(3 * BLOCK**2).to(pictures.device)
+    lost, energy = basis.new_zeros(len(basis)), basis.new_zeros(len(basis))
     for x in pictures.split(1):
         y, _ = net(x, quality, lambda residual, sigma, index: (residual, residual.new_zeros(1)))
         for_vectors = [(basis @ F.pixel_unshuffle(p, BLOCK)[0].flatten(1)).square().sum(1) for p in (x - y, x)]
@@ -53,7 +55,7 @@ def embed(layer: nn.Module, small: nn.Module, inputs: int = 1, outputs: int = 1)
                 rows.chunk(inputs, 1)[i][:, : block.shape[1]].copy_(block)
 
 
-def embed_blocks(rows: Sequence[nn.ModuleList], small: Sequence[nn.ModuleList]) -> None:
+def embed_blocks(rows: Iterable[Modules[Block]], small: Iterable[Modules[Block]]) -> None:
     """Of every level, or stage. Blocks beyond the old ones stay as they are, with branches of zero."""
     for new, old in zip(rows, small, strict=True):
         for block, trained in zip(new, old, strict=False):
@@ -93,10 +95,10 @@ def grow(net: Network, codebook: Codebook, small: Network, trained: Codebook, pi
     for i, old in zip(stages, small.stages, strict=True):
         stage = net.stages[i]
         embed(stage.select, old.select)
-        embed(stage.posterior[0], old.posterior[0], inputs=2)
-        embed(stage.posterior[2], old.posterior[2])
-        embed(stage.prior[0], old.prior[0], inputs=3)
-        embed(stage.prior[2], old.prior[2], outputs=2)
+        embed(stage.posterior.first, old.posterior.first, inputs=2)
+        embed(stage.posterior.last, old.posterior.last)
+        embed(stage.prior.first, old.prior.first, inputs=3)
+        embed(stage.prior.last, old.prior.last, outputs=2)
         embed(stage.log_gain, old.log_gain)
         embed(stage.inject, old.inject)
     for i, old in zip(stages, trained.stages, strict=True):
@@ -115,7 +117,7 @@ def grow(net: Network, codebook: Codebook, small: Network, trained: Codebook, pi
         stage, new = net.stages[-1], torch.arange(more)
         stage.select.weight[d + new, c + new] = 1
         stage.inject.weight[c + new, d + new] = 1
-        stage.prior[2].bias[2 * d + more :] = LOG_SIGMA
+        stage.prior.last.bias[2 * d + more :] = LOG_SIGMA
         set_steps(stage, torch.full((more,), SPREAD), first=d)
     if early_stage not in stages:
         grow_preview.start(net, codebook, pictures)

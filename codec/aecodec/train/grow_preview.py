@@ -42,7 +42,7 @@ def start(net: Network, codebook: Codebook, pictures: Tensor) -> None:
     """Sets the stage, its codebooks and the preview by pictures (B, 3, H, W), 0..255; all else is trained already."""
     index = net.shape.preview_stages - 1
     shape, stage, trained = net.shape.stages[index], net.stages[index], net.stages[index + 1]
-    zero_(stage.select, stage.posterior[2], stage.inject, stage.prior[2])
+    zero_(stage.select, stage.posterior.last, stage.inject, stage.prior.last)
 
     def rows(t: Tensor) -> Tensor:
         return t[0].flatten(1).T
@@ -51,12 +51,13 @@ def start(net: Network, codebook: Codebook, pictures: Tensor) -> None:
     evenly = torch.rand(len(pictures), generator=generator(len(pictures))).to(pictures.device)
     qualities = QUALITY_MIN + evenly * (QUALITY_MAX - QUALITY_MIN)
     for x, quality in zip(pictures.split(1), qualities.split(1), strict=True):
-        q, decoded = quality_features(quality), []
+        q = quality_features(quality)
+        decoded: list[Tensor] = []
         features = net.analyse(x, q)
         net.synthesise(features, q, codebook.quantise, decoded)
         f, e = decoded[index], features[shape.level]
         energy = f.abs()
-        hidden = trained.prior[:2](torch.cat([f, energy, F.avg_pool2d(energy, 3, 1, 1)], 1))
+        hidden = trained.prior.hidden(torch.cat([f, energy, F.avg_pool2d(energy, 3, 1, 1)], 1))
         means = F.pixel_unshuffle((F.avg_pool2d(x, BLOCK) - 128) / PIXEL_UNIT, 1 << shape.level)
         found.append(tuple(map(rows, (f, e, hidden, coefficients(x, shape.latents), means))))
     f, e, hidden, wanted, means = (torch.cat(column) for column in zip(*found, strict=True))
@@ -71,14 +72,14 @@ def start(net: Network, codebook: Codebook, pictures: Tensor) -> None:
     net.preview.bias.copy_(preview[:, -1])
     set_steps(stage, unit)
 
-    stage.posterior[0].load_state_dict(trained.posterior[0].state_dict())
-    stage.prior[0].load_state_dict(trained.prior[0].state_dict())
+    stage.posterior.first.load_state_dict(trained.posterior.first.state_dict())
+    stage.prior.first.load_state_dict(trained.prior.first.state_dict())
     mean = least_squares(with_one(hidden), latents)
     rest = latents - with_one(hidden) @ mean.T
     spread = least_squares(with_one(hidden), torch.log(rest.abs() + 1e-3) - MEAN_LOG_NORMAL)
     log_sigma = with_one(hidden) @ spread.T
     spread[:, -1] += 0.5 * torch.log((rest.square() / torch.exp(2 * log_sigma).clamp_min(1e-6)).mean(0)).clamp(-1, 1)
     both = torch.cat([mean, spread])
-    stage.prior[2].weight.copy_(both[:, :-1, None, None])
-    stage.prior[2].bias.copy_(both[:, -1])
+    stage.prior.last.weight.copy_(both[:, :-1, None, None])
+    stage.prior.last.bias.copy_(both[:, -1])
     lloyd.fit(net, codebook, pictures, qualities, [index])

@@ -25,6 +25,7 @@ from ..network.codebook import Codebook
 from ..network.device import bfloat16_is_fast
 from ..network.fixed_point import export, restore
 from ..network.loss import PREVIEW_WEIGHT, distortion, preview_error, visible
+from ..network.modules import channels_last
 from ..network.network import Network, Quantise, Shape, compute_in, initialise, quality_features
 from ..network.transforms import BLOCK
 from ..options import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
@@ -135,7 +136,7 @@ class Run:
         self.validation_paths = validation[:: max(1, len(validation) // settings.validation_pictures)]
         self.crops = Crops(self.train_paths, settings.batch, settings.crop, settings.seed)
         torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it
-        self.net = Network(shape).to(settings.device, memory_format=torch.channels_last)
+        self.net = channels_last(Network(shape)).to(settings.device)
         self.codebook = Codebook(shape).to(settings.device)
         self.model = nn.ModuleDict({"net": self.net, "codebook": self.codebook})
         self.average = copy.deepcopy(self.model)

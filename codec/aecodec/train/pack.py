@@ -21,9 +21,10 @@ def pack(folder: Path, out: Path, limit: int) -> int:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as file:  # pictures do not compress twice
         left = limit - 22  # the end record
         for path in [*validation, *train]:
-            needed = path.stat().st_size + 2 * len(path.name.encode()) + 76 + 32  # the headers of a member, with some room
+            picture = folder / path.name
+            needed = picture.stat().st_size + 2 * len(picture.name.encode()) + 76 + 32  # the headers of a member, with some room
             if needed <= left:
-                file.write(path, path.name)
+                file.write(picture, picture.name)
                 left, count = left - needed, count + 1
     return count
 

@@ -8,20 +8,21 @@ import string
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+Colour = tuple[int, ...]  # red, green and blue, 0..255
+WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 LETTERS = string.ascii_letters + string.digits + " " * 10 + ".,:;-()/%"
 
 
-def colours(rng: np.random.Generator) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
     """-> a background and a foreground that can be told apart; black and white, either way, half of the time."""
     if rng.random() < 0.5:
-        pair = [(255, 255, 255), (0, 0, 0)]
-        return tuple(pair if rng.random() < 0.7 else pair[::-1])
+        return (WHITE, BLACK) if rng.random() < 0.7 else (BLACK, WHITE)
     background = rng.integers(0, 256, 3)
     away = (background + 128 + rng.integers(-64, 64, 3)) % 256
     return tuple(map(int, background)), tuple(map(int, away))
 
 
-def text(draw: ImageDraw.ImageDraw, size: int, ink: tuple[int, ...], rng: np.random.Generator) -> None:
+def text(draw: ImageDraw.ImageDraw, size: int, ink: Colour, rng: np.random.Generator) -> None:
     height = int(rng.integers(9, 28))
     font = ImageFont.load_default(height)
     for y in range(int(rng.integers(0, height)), size, int(height * rng.uniform(1.1, 1.8))):
@@ -29,7 +30,7 @@ def text(draw: ImageDraw.ImageDraw, size: int, ink: tuple[int, ...], rng: np.ran
         draw.text((int(rng.integers(-20, 20)), y), line, fill=ink, font=font)
 
 
-def lines(draw: ImageDraw.ImageDraw, size: int, ink: tuple[int, ...], rng: np.random.Generator) -> None:
+def lines(draw: ImageDraw.ImageDraw, size: int, ink: Colour, rng: np.random.Generator) -> None:
     for _ in range(rng.integers(5, 50)):
         ends = [int(v) for v in rng.integers(-size // 4, size * 5 // 4, 4)]
         if rng.random() < 0.2:
@@ -37,15 +38,15 @@ def lines(draw: ImageDraw.ImageDraw, size: int, ink: tuple[int, ...], rng: np.ra
         draw.line(ends, fill=ink, width=int(rng.integers(1, 4)))
 
 
-def shapes(draw: ImageDraw.ImageDraw, size: int, ink: tuple[int, ...], rng: np.random.Generator) -> None:
+def shapes(draw: ImageDraw.ImageDraw, size: int, ink: Colour, rng: np.random.Generator) -> None:
     for _ in range(rng.integers(3, 15)):
         (x0, x1), (y0, y1) = np.sort(rng.integers(-size // 4, size * 5 // 4, (2, 2)), axis=1).tolist()
-        draw_one = rng.choice([draw.rectangle, draw.ellipse])
+        draw_one = draw.ellipse if rng.integers(2) else draw.rectangle
         fill = tuple(map(int, rng.integers(0, 256, 3))) if rng.random() < 0.7 else None
         draw_one((x0, y0, x1, y1), fill=fill, outline=ink, width=int(rng.integers(1, 3)))
 
 
-def curves(draw: ImageDraw.ImageDraw, size: int, ink: tuple[int, ...], rng: np.random.Generator) -> None:
+def curves(draw: ImageDraw.ImageDraw, size: int, ink: Colour, rng: np.random.Generator) -> None:
     step = int(rng.integers(16, 64))
     for at in range(step // 2, size, step):
         draw.line((at, 0, at, size), fill=(200, 200, 200))
