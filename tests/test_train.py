@@ -20,10 +20,11 @@ from aecodec.network.fixed_point import restore
 from aecodec.network.loss import distortion, preview_error, visible
 from aecodec.network.network import Network, Shape, StageShape, compute_in, quality_features
 from aecodec.train import checkpoint
-from aecodec.train.data import Crops, is_validation, load, split
+from aecodec.train.data import Crops, is_validation, load, split, vivid
 from aecodec.train.grow import grow
 from aecodec.train.loop import CHECKPOINT, GAIN_EVERY, INITIAL, MOMENTS, Run, Settings, losses
 from aecodec.train.pack import pack
+from aecodec.train.scenes import scene
 from aecodec.train.synthetic import synthetic
 
 TINY = Shape(
@@ -77,6 +78,26 @@ def test_crops_depend_on_the_seeds_alone(pictures):
     assert not torch.equal(a.sample(4, 7), a.sample(4, 8)) and not torch.equal(a.sample(4, 7), c.sample(4, 7))
     a.start(5)
     torch.testing.assert_close(next(a), b.sample(2, 5), rtol=0, atol=0)
+
+
+def test_scenes_have_strong_colours_and_edges_that_are_not_jagged():
+    rng = np.random.default_rng(0)
+    for picture in (scene(64, rng) for _ in range(20)):
+        assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8
+        differences = np.abs(np.diff(picture.astype(int), axis=1)).max(2)
+        steps = (differences[:, 1:-1] > 60) & (differences[:, :-2] < 6) & (differences[:, 2:] < 6)
+        assert steps.mean() < 0.03  # from one flat colour to another between two pixels; at any slant a pixel is between
+    np.testing.assert_array_equal(scene(64, np.random.default_rng(1)), scene(64, np.random.default_rng(1)))
+
+
+def test_vivid_crops_have_more_contrast_and_saturation(photo):
+    x, rng = torch.from_numpy(photo), np.random.default_rng(0)
+    saturation = lambda p: (p.amax(2).float() - p.amin(2).float()).mean().item()  # noqa: E731
+    found = [vivid(x, rng) for _ in range(8)]
+    assert all(p.shape == x.shape and p.dtype == torch.uint8 for p in found)
+    assert all(saturation(p) > saturation(x) and p.float().std() > x.float().std() for p in found)
+    gray = x[:, :, :1].expand(-1, -1, 3)
+    assert saturation(vivid(gray, rng)) == 0
 
 
 def test_crops_and_qualities_are_drawn_from_different_seeds(pictures, tmp_path, monkeypatch):

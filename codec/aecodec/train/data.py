@@ -16,10 +16,13 @@ from torch import Tensor
 
 from ..picture import SUFFIXES
 from .draws import CROPS, sequence
+from .scenes import scene
 from .synthetic import synthetic
 
 VALIDATION_SHARE = 20  # one picture in 20, by a hash of its name, is never trained on
-SYNTHETIC_SHARE = 0.04  # of crops are drawn, not photographed
+SYNTHETIC_SHARE = 0.04  # of crops are drawings
+SCENE_SHARE = 0.05  # of crops are drawn as if photographed
+VIVID_SHARE = 0.12  # of the others have their contrast and saturation raised, up to clipped colours
 GRAY_SHARE = 0.05  # of crops are turned gray, so that gray pictures cost no chroma
 
 
@@ -54,6 +57,15 @@ def split(data: Path) -> tuple[list[Member], list[Member]]:
     return train, validation
 
 
+def vivid(p: Tensor, rng: np.random.Generator) -> Tensor:
+    """More contrast and stronger colours: uint8 (H, W, 3) -> the same."""
+    contrast, saturation = rng.uniform(1, 1.6), rng.uniform(1, 2.5)
+    x = p.float()
+    gray = x.mean(2, keepdim=True)
+    middle = gray.mean()
+    return (middle + contrast * (gray + saturation * (x - gray) - middle)).round().clamp(0, 255).to(torch.uint8)
+
+
 class Crops:
     """An endless iterator of float32 batches (batch, 3, crop, crop), pixels 0..255, channels last, after `start`."""
 
@@ -68,8 +80,9 @@ class Crops:
         self.worker: threading.Thread | None = None
 
     def _one(self, rng: np.random.Generator) -> Tensor:
-        if rng.random() < SYNTHETIC_SHARE:
-            return torch.from_numpy(synthetic(self.crop, rng).copy())
+        kind = rng.random()
+        if kind < SYNTHETIC_SHARE + SCENE_SHARE:
+            return torch.from_numpy((synthetic if kind < SYNTHETIC_SHARE else scene)(self.crop, rng).copy())
         p = self.pictures[rng.integers(len(self.pictures))]
         i, j = (rng.integers(s - self.crop + 1) for s in p.shape[:2])
         p = p[i : i + self.crop, j : j + self.crop]
@@ -77,8 +90,11 @@ class Crops:
             p = p.flip(1)
         if rng.random() < 0.5:
             p = p.transpose(0, 1)
-        if rng.random() < GRAY_SHARE:
+        colours = rng.random()
+        if colours < GRAY_SHARE:
             p = p.float().mean(2, keepdim=True).round().to(torch.uint8).expand(-1, -1, 3)
+        elif colours < GRAY_SHARE + VIVID_SHARE:
+            p = vivid(p, rng)
         return p
 
     def sample(self, count: int, *seeds: int) -> Tensor:
