@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,16 +18,18 @@ from aecodec.metrics import ssimulacra2
 from aecodec.model import Model, shipped
 from aecodec.network.codebook import Codebook
 from aecodec.network.fixed_point import restore
-from aecodec.network.loss import distortion, preview_error, visible
+from aecodec.network.loss import distortion, preview_error, rate_distortion, visible
 from aecodec.network.network import Network, Shape, StageShape, compute_in, quality_features
 from aecodec.train import checkpoint
 from aecodec.train.data import Crops, is_validation, load, split, vivid
 from aecodec.train.grow import grow
-from aecodec.train.loop import CHECKPOINT, GAIN_EVERY, INITIAL, MOMENTS, Run, Settings, losses
+from aecodec.train.loop import CHECKPOINT, GAIN_EVERY, INITIAL, MOMENTS, Run
 from aecodec.train.pack import pack
 from aecodec.train.scenes import scene
+from aecodec.train.settings import Settings
 from aecodec.train.synthetic import synthetic
 
+ROOT = Path(__file__).parent.parent
 TINY = Shape(
     channels=(32, 32),
     hidden=(16, 16),
@@ -151,7 +154,7 @@ def test_gains_find_back(pictures, tmp_path):
         with torch.no_grad():
             y, bits = run.net(x, quality, run.codebook.quantise)
             gains = [stage.gain(quality_features(quality)).log().mean().item() for stage in run.net.stages]
-            return losses(x, y, bits, quality, run.settings.visual)[0].mean().item(), sum(gains)
+            return rate_distortion(x, y, bits, quality, run.settings.visual)[0].mean().item(), sum(gains)
 
     loss, gain = state()
     before = {n: p.clone() for n, p in run.net.named_parameters() if "log_gain.weight" not in n}
@@ -199,14 +202,40 @@ def test_checkpoint_survives_a_kill_while_it_is_written(tmp_path, monkeypatch):
     assert counters["step"] == 1 and groups["a"]["x"].sum() == 3
 
 
-def test_learning_rate_falls_to_its_floor(pictures, tmp_path):
-    run = Run(pictures, tmp_path, Settings(batch=1, crop=64, minutes=10), TINY)
-    run.step, rates = 1000, []
-    for minutes in (0, 5, 7.4, 9, 10):
-        run.seconds = 60 * minutes
-        rates.append(run.learning_rate())
+def test_a_run_is_carried_to_another_machine(pictures, tmp_path):
+    """The next step is the same but for what 8 bits of the moments leave out."""
+    settings, here, there = Settings(batch=1, crop=64, minutes=60, warmup=1), tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    run = Run(pictures, here, settings, TINY)
+    run.start()
+    run.crops.start(0)
+    for _ in range(3):
+        run.train_step()
+    run.save()
+    subprocess.run([sys.executable, ROOT / "tools" / "carry.py", here, there], check=True, timeout=300)
+    assert (there / CHECKPOINT).stat().st_size < 0.85 * (here / CHECKPOINT).stat().st_size
+    again = Run(pictures, there, settings, TINY)
+    again.resume(there / CHECKPOINT)
+    before = [p.clone() for p in run.model.parameters()]
+    again.crops.start(again.step)
+    run.train_step()
+    again.train_step()
+    moved = sum(((a - b) ** 2).sum() for a, b in zip(run.model.parameters(), before, strict=True))
+    apart = sum(((a - b) ** 2).sum() for a, b in zip(run.model.parameters(), again.model.parameters(), strict=True))
+    assert 0 < apart < 1e-3 * moved
+
+
+def test_learning_rate_falls_to_its_floor():
+    rates = [Settings(minutes=10).rate(1000, 60 * minutes) for minutes in (0, 5, 7.4, 9, 10)]
     assert rates[0] == rates[1] == rates[2] == 1e-3 and rates[2] > rates[3] > rates[4]
     assert rates[4] == pytest.approx(2e-5)
+
+
+def test_a_constant_rate_falls_when_it_is_annealed():
+    constant = Settings(minutes=10, decay_share=0)
+    assert {constant.rate(1000, 60 * minutes) for minutes in (0, 5, 9.9)} == {1e-3}
+    annealed = constant.annealed(seconds=300, minutes=2)
+    assert [annealed.rate(1000, s) for s in (300, 360, 420)] == pytest.approx([1e-3, 5e-4, 2e-5])
 
 
 def test_command_trains_exports_survives_a_kill_and_resumes(pictures, tmp_path):
@@ -242,6 +271,12 @@ def test_command_trains_exports_survives_a_kill_and_resumes(pictures, tmp_path):
     assert done.returncode == 0, done.stderr
     assert checkpoint.load(tmp_path / CHECKPOINT)[1]["step"] > before["step"]
     assert len(Model(tmp_path / "model.safetensors").metadata["record"]["history"]) == 2
+
+    kept, annealed = (tmp_path / CHECKPOINT).read_bytes(), tmp_path / "annealed"
+    anneal = [*command, "--resume", tmp_path, "--anneal", "0.05", "--out", annealed]
+    done = subprocess.run(anneal, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / CHECKPOINT).read_bytes() == kept and (annealed / "model.safetensors").exists()
 
 
 def grown(pictures: torch.Tensor, **changes) -> tuple[Network, Codebook]:
@@ -316,7 +351,7 @@ def test_bfloat16_computes_nearly_the_same(photo):
         compute_in(net, compute)
         with torch.no_grad():
             y, bits = net(x, quality, codebook.quantise)
-        found.append(losses(x, y, bits, quality, visual=0)[0].item())
+        found.append(rate_distortion(x, y, bits, quality, visual=0)[0].item())
     assert found[0] != found[1] and found[1] == pytest.approx(found[0], rel=0.02)
 
 

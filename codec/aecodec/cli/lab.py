@@ -15,6 +15,11 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--resume", type=FOLDER, help="Go on with the run in this folder.")
 @click.option("--weights", type=FILE, help="Start from this model's weights; with --scalar-share 0, from its codebooks too.")
 @click.option("--export", type=FILE, help="Where to write the trained model.  [default: model.safetensors in the run's folder]")
+@click.option(
+    "--anneal",
+    type=click.FloatRange(min=0, min_open=True),
+    help="With --resume: in --out, let a copy of the run's learning rate fall to nothing in so many minutes.",
+)
 @click.option("--minutes", type=click.FloatRange(min=0), help="Of training in all, over every resume.  [default: 100]")
 @click.option(
     "--scalar-share", type=click.FloatRange(0, 1), help="Share of the minutes before the codebook phase.  [default: 0.45]"
@@ -32,12 +37,24 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--preview", type=click.FloatRange(0), help="Weight of the 1/8 preview's squared error in the loss.  [default: 0.25]")
 @click.option("--seed", type=int, help="Of the initial weights, the crops and the noise.  [default: 0]")
 @click.option("--device", help="Of torch.  [default: cuda if there is one, else cpu]")
-def train(data: Path, out: Path | None, resume: Path | None, weights: Path | None, export: Path | None, **settings: Any) -> None:
+def train(
+    data: Path,
+    out: Path | None,
+    resume: Path | None,
+    weights: Path | None,
+    export: Path | None,
+    anneal: float | None,
+    **settings: Any,
+) -> None:
     """Train the network on a folder of pictures, and export the model."""
     if resume is None and out is None:
         raise click.UsageError("one of --out and --resume is needed")
     if resume is not None and weights is not None:
         raise click.UsageError("--resume has its own weights; --weights starts a new run")
+    if anneal is not None and (resume is None or out is None or out.resolve() == resume.resolve()):
+        raise click.UsageError("--anneal needs a run to --resume and another folder as --out: the run itself stays as it is")
+    if anneal is not None and (settings["minutes"] is not None or settings["decay_share"] is not None):
+        raise click.UsageError("--anneal sets --minutes and --decay-share")
     if settings["crop"] and settings["crop"] % 64:
         raise click.UsageError("--crop must be a multiple of 64")
     from ..network.device import keep_memory
@@ -45,7 +62,7 @@ def train(data: Path, out: Path | None, resume: Path | None, weights: Path | Non
     keep_memory()
     from ..train.loop import train
 
-    train(data, out, resume, weights, export, {k: v for k, v in settings.items() if v is not None})
+    train(data, out, resume, weights, export, anneal, {k: v for k, v in settings.items() if v is not None})
 
 
 @click.command()

@@ -5,14 +5,16 @@ other devices and for the tests.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .. import _core
 from .._core import constants
 from .lattice import voronoi_code
+from .modules import Modules
 from .network import GROUP, Shape
 
 TEMPERATURE = constants.TEMPERATURE  # of the soft assignment: twice the second moment of D4's unit cell, a dimension
@@ -23,6 +25,8 @@ SMOOTH = constants.SMOOTH  # σ in steps above which the codewords lie dense in 
 
 class StageCodebook(nn.Module):
     """Codebooks of one stage: a learned one for every group's finest RVQ level, the lattice for the coarser ones."""
+
+    coarse: Tensor  # (4, K), steps of the RVQ level; the same for every group
 
     def __init__(self, groups: int, rvq_levels: int):
         super().__init__()
@@ -41,9 +45,30 @@ class StageCodebook(nn.Module):
         """After an optimiser's step: keeps what the fixed-point tables and the search rely on."""
         self.fine[:, :, 0] = 0
         self.fine.clamp_(-7.5, 7.5)
-        self.log_weight -= self.log_weight.amax(2, keepdim=True)
+        self.log_weight.sub_(self.log_weight.amax(2, keepdim=True))
         self.log_weight.clamp_(min=-20)
         self.log_variance.clamp_(math.log(0.02), math.log(0.5))
+
+
+class Tables(NamedTuple):
+    """A stage's codebooks as the searches take them."""
+
+    fine: Tensor  # (G, 4, K) steps
+    coarse: Tensor  # (4, K) steps of the RVQ level
+    log_weight: Tensor  # (G, 2, K)
+    variance: Tensor  # (2,)
+
+
+def to_array(t: Tensor) -> np.ndarray:
+    return t.detach().contiguous().numpy()
+
+
+def search(residual: Tensor, sigma: Tensor, tables: Tables, rvq_levels: int, beta: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The encoder's own search, on the CPU: residual, sigma (N, G, 4) -> code (N, G, rvq_levels), value (N, G, 4), bits (N, G)."""
+    fine, coarse, log_weight, variance = map(to_array, tables)
+    found = _core.quantise(to_array(residual), to_array(sigma), fine, coarse, log_weight, variance, rvq_levels, beta)
+    code, value, bits = map(torch.from_numpy, found)
+    return code, value, bits
 
 
 class Quantise(torch.autograd.Function):
@@ -56,36 +81,41 @@ class Quantise(torch.autograd.Function):
     not zero, the quantiser is noise: the value's gradient goes straight through, the bits' is that of the prior's density.
     Without this the slope of the loss along the scale of the finest residuals, at quality 75, was a quarter of what
     differences show. σ and the tables take the gradients of the chosen codes.
+
+    Beside the residual and σ it takes the four tensors of `Tables`, as autograd looks into no tuples.
     """
 
     @staticmethod
-    def forward(ctx, residual, sigma, fine, coarse, log_weight, variance, rvq_levels, beta):
-        inputs = [t.contiguous() for t in (residual, sigma, fine, coarse, log_weight, variance)]
-        code, value, bits = map(torch.from_numpy, _core.quantise(*(t.detach().numpy() for t in inputs), rvq_levels, beta))
+    def forward(
+        ctx: Any,
+        residual: Tensor,
+        sigma: Tensor,
+        fine: Tensor,
+        coarse: Tensor,
+        log_weight: Tensor,
+        variance: Tensor,
+        rvq_levels: int,
+        beta: float,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        code, value, bits = search(residual, sigma, Tables(fine, coarse, log_weight, variance), rvq_levels, beta)
         ctx.rvq_levels, ctx.beta = rvq_levels, beta
-        ctx.save_for_backward(*inputs, code)
+        ctx.save_for_backward(residual, sigma, fine, coarse, log_weight, variance, code)
         ctx.mark_non_differentiable(code)
         return value, bits, code
 
     @staticmethod
-    def backward(ctx, grad_value, grad_bits, _):
-        *inputs, code = (t.detach().numpy() for t in ctx.saved_tensors)
-        rest = [code, *(t.contiguous().numpy() for t in (grad_value, grad_bits))]
-        gradients = _core.quantise_gradient(*inputs, ctx.rvq_levels, ctx.beta, *rest)
-        rate, soft, sigma, fine, log_weight, variance = map(torch.from_numpy, gradients)
-        return rate + soft, sigma, fine, None, log_weight, variance, None, None
+    def backward(ctx: Any, grad_value: Tensor, grad_bits: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        residual, sigma, fine, coarse, log_weight, variance, code = map(to_array, ctx.saved_tensors)
+        tables = fine, coarse, log_weight, variance
+        along = code, to_array(grad_value), to_array(grad_bits)
+        gradients = _core.quantise_gradient(residual, sigma, *tables, ctx.rvq_levels, ctx.beta, *along)
+        of_rate, of_value, of_sigma, of_fine, of_log_weight, of_variance = map(torch.from_numpy, gradients)
+        return of_rate + of_value, of_sigma, of_fine, None, of_log_weight, of_variance, None, None
 
 
-class Tables(NamedTuple):
-    """A stage's codebooks as `_core.quantise` and `reference` take them."""
-
-    fine: Tensor  # (G, 4, K) steps
-    coarse: Tensor  # (4, K) steps of the RVQ level
-    log_weight: Tensor  # (G, 2, K)
-    variance: Tensor  # (2,)
-
-
-def reference(residual: Tensor, sigma: Tensor, tables: Tables, rvq_levels: int, beta: float, code: Tensor | None = None):
+def reference(
+    residual: Tensor, sigma: Tensor, tables: Tables, rvq_levels: int, beta: float, code: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """A greedy search, and along its codes (or the given ones) what they give, with gradients.
 
     residual, sigma: (N, G, 4). Returns code (N, G, rvq_levels), value (N, G, 4) and bits (N, G), with gradients to σ and the
@@ -125,7 +155,7 @@ def reference(residual: Tensor, sigma: Tensor, tables: Tables, rvq_levels: int, 
     return torch.stack(codes, 2), value, bits, soft_value, soft_bits
 
 
-def quantise_torch(residual: Tensor, sigma: Tensor, tables: Tables, rvq_levels: int, beta: float):
+def quantise_torch(residual: Tensor, sigma: Tensor, tables: Tables, rvq_levels: int, beta: float) -> tuple[Tensor, Tensor, Tensor]:
     """What `Quantise` does, in torch, with a greedy search: for devices other than the CPU."""
     code, value, bits, soft_value, soft_bits = reference(residual, sigma, tables, rvq_levels, beta)
     return value + soft_value - soft_value.detach(), bits + soft_bits - soft_bits.detach(), code
@@ -136,7 +166,7 @@ class Codebook(nn.Module):
 
     def __init__(self, shape: Shape):
         super().__init__()
-        self.stages = nn.ModuleList(StageCodebook(s.latents // GROUP, s.rvq_levels) for s in shape.stages)
+        self.stages = Modules(StageCodebook(s.latents // GROUP, s.rvq_levels) for s in shape.stages)
         self.usage: dict[int, Tensor] = {}  # counts (K,) of the finest RVQ level's codewords in the last batch, a stage
 
     def project(self) -> None:
@@ -146,12 +176,12 @@ class Codebook(nn.Module):
     def quantise(self, residual: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
         """See `network.Quantise`."""
         book, (b, d, h, w) = self.stages[index], residual.shape
-        grouped = [t.permute(0, 2, 3, 1).reshape(b * h * w, d // GROUP, GROUP) for t in (residual, sigma)]
+        vectors, spread = (t.permute(0, 2, 3, 1).reshape(b * h * w, d // GROUP, GROUP) for t in (residual, sigma))
         tables = book.tables()
         if residual.device.type == "cpu":
-            value, bits, code = Quantise.apply(*grouped, *tables, book.rvq_levels, BETA)
+            value, bits, code = Quantise.apply(vectors, spread, *tables, book.rvq_levels, BETA)
         else:
-            value, bits, code = quantise_torch(*grouped, tables, book.rvq_levels, BETA)
+            value, bits, code = quantise_torch(vectors, spread, tables, book.rvq_levels, BETA)
         with torch.no_grad():
             self.usage[index] = torch.bincount(code[..., -1].flatten().long(), minlength=book.coarse.shape[1])
         return value.reshape(b, h, w, d).permute(0, 3, 1, 2), bits.reshape(b, -1).sum(1)

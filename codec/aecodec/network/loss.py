@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..options import quality_to_lambda
 from .transforms import BLOCK
 
 SCALES = 5  # each of half the sides of the one before
@@ -17,9 +18,8 @@ STRUCTURE_CONSTANT = 0.0009  # SSIMULACRA2's C2, variances of XYB
 CHANNEL_WEIGHTS = (1 / 6, 4 / 6, 1 / 6)  # of X, Y and B - Y
 PEAKS = 0.5  # weight of the 4-norm of the error over the picture, beside its mean: what is worst is seen first
 TYPICAL_MSE = 800.0  # an MSE that costs as much as a visible error of 1: their ratio on validation pictures, 800 to 1000
-PREVIEW_WEIGHT = (
-    0.25  # of the preview's MSE: it is a thumbnail, and with 1.25 its stage took a third to half of the bytes at low rates
-)
+# Of the preview's MSE. It is a thumbnail, and with 1.25 its stage took a third to half of the bytes at low rates.
+PREVIEW_WEIGHT = 0.25
 
 # Linear light to the opsin space of JPEG XL (ISO/IEC 18181-1, annex L.2.2), and from that to X·14, Y, B - Y.
 OPSIN = (
@@ -89,3 +89,18 @@ def distortion(x: Tensor, y: Tensor, visual: float) -> Tensor:
 def preview_error(x: Tensor, preview: Tensor) -> Tensor:
     """x: (B, C, H, W); preview: of its blocks' means (B, C, H / BLOCK, W / BLOCK), 0..255 -> the MSE (B,)."""
     return mean_squared_error(F.avg_pool2d(x, BLOCK), preview)
+
+
+def rate_distortion(x: Tensor, y: Tensor, bits: Tensor, quality: Tensor, visual: float) -> tuple[Tensor, Tensor, Tensor]:
+    """-> the loss λ^(-1/2)·(bits/pixel + λ·distortion), bits per pixel and distortion (0..255, squared) of each picture, (B,) each.
+
+    With that factor it is about the same at every quality, and so a percent of the rate counts equally everywhere.
+    """
+    lam = quality_to_lambda(quality)
+    bpp, d = bits.sum(1) / (x.shape[2] * x.shape[3]), distortion(x, y, visual)
+    return lam**-0.5 * (bpp + lam * d), bpp, d
+
+
+def as_psnr(mse: Tensor) -> Tensor:
+    """-> dB"""
+    return 10 * torch.log10(255**2 / mse.clamp_min(1e-3))

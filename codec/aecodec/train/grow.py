@@ -104,8 +104,8 @@ def grow(net: Network, codebook: Codebook, small: Network, trained: Codebook, pi
     for i, old in zip(stages, trained.stages, strict=True):
         book, groups = codebook.stages[i], len(old.fine)
         book.log_variance.copy_(old.log_variance)
-        for new, values in ((book.fine, old.fine), (book.log_weight, old.log_weight)):
-            new.copy_(torch.cat([values, values[-1:].expand(len(new) - groups, -1, -1)]))
+        for table, values in ((book.fine, old.fine), (book.log_weight, old.log_weight)):
+            table.copy_(torch.cat([values, values[-1:].expand(len(table) - groups, -1, -1)]))
 
     if more:
         v = lost_directions(small, pictures, more)

@@ -9,8 +9,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from .. import _core
-from ..network.codebook import BETA, Codebook, StageCodebook
+from ..network.codebook import BETA, Codebook, StageCodebook, search
 from ..network.network import GROUP, Network
 from .draws import generator
 
@@ -53,8 +52,7 @@ def iterate(book: StageCodebook, residual: Tensor, sigma: Tensor) -> None:
     """
     n, groups, _ = residual.shape
     tables = book.tables()
-    arrays = [t.detach().contiguous().numpy() for t in (residual, sigma, *tables)]
-    code, value, _ = map(torch.from_numpy, _core.quantise(*arrays, book.rvq_levels, BETA))
+    code, value, _ = search(residual, sigma, tables, book.rvq_levels, BETA)
     finest, has_coarser_code = code[..., -1].long(), (code[..., :-1] != 0).any(2)
     for g in range(groups):
         k = finest[:, g]

@@ -5,16 +5,14 @@ A run is a folder: CHECKPOINT (everything needed to go on), `log.jsonl` (one lin
 
 import copy
 import json
-import math
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -22,70 +20,26 @@ from .. import provenance
 from ..errors import AecodecError
 from ..model import Model
 from ..network.codebook import Codebook
-from ..network.device import bfloat16_is_fast
 from ..network.fixed_point import export, restore
-from ..network.loss import PREVIEW_WEIGHT, distortion, preview_error, visible
+from ..network.loss import as_psnr, preview_error, rate_distortion
 from ..network.modules import channels_last
-from ..network.network import Network, Quantise, Shape, compute_in, initialise, quality_features
-from ..network.transforms import BLOCK
+from ..network.network import Network, Shape, compute_in, initialise, quality_features
 from ..options import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from . import checkpoint, lloyd
-from .data import Crops, Member, load, split
+from .data import Crops, split
 from .draws import NOISE, QUALITIES, generator
 from .grow import grow
 from .scalar import quantise_scalar, quantise_scalar_exact
+from .settings import Settings, rate_share
+from .validation import validate
 
 CHECKPOINT = "checkpoint.safetensors"
 INITIAL = 1 << 32  # seeds of the crops that statistics are taken from; those of the steps are their numbers
 GROWTH_CROPS = 96  # that show what a model loses
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter
 COUNTERS = ("step", "pixels", "seconds", "phase", "history")
-# Of the learning rate, once the weights are trained, for layers by their name; 1 for all others. The whole picture passes
-# through the linear ones, so the noise of their steps is noise in it: 30 steps at 6e-4 from trained weights raise the loss at
-# quality 85 by 12 % with one rate for all, by 2 % with these. (Layers that start at zero learn too slowly with them.)
-RATE_SHARES = dict.fromkeys(("stem", "down", "select", "inject", "up", "out", "preview"), 0.15) | dict.fromkeys(
-    ("prior", "posterior"), 0.5
-)
 GAIN_EVERY, GAIN_DELTA, GAIN_RATE = 16, 0.05, 200.0  # steps; of the natural log; times the learning rate, of a relative slope
 GAIN_FEATURES = 4  # the polynomial ones of the quality
-VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
-
-
-@dataclass(frozen=True)
-class Settings:
-    minutes: float = 100.0  # of training in all, over every resume
-    scalar_share: float = 0.45  # of the minutes: scalar quantisation; the codebook after that
-    decay_share: float = 0.25  # of the minutes: the learning rate falls linearly to its floor
-    batch: int = 4
-    crop: int = 256
-    learning_rate: float = 1e-3
-    floor: float = 0.02  # of the learning rate, at the end
-    warmup: int = 500  # steps
-    average: float = 0.998  # decay of the moving average of the weights
-    clip: float = 8.0  # norm of the gradient; most are 4 to 10
-    visual: float = 0.7  # share of the visible error in the distortion
-    preview: float = PREVIEW_WEIGHT
-    trained: bool = False  # what the run starts from: RATE_SHARES hold
-    validation_pictures: int = 16
-    checkpoint_minutes: float = 3.0
-    validation_minutes: float = 15.0
-    seed: int = 0
-    device: str = "cuda" if torch.cuda.is_available() else "cpu"
-    bfloat16: bool = bfloat16_is_fast()  # in the network's branches
-
-
-def losses(x: Tensor, y: Tensor, bits: Tensor, quality: Tensor, visual: float) -> tuple[Tensor, Tensor, Tensor]:
-    """-> the loss λ^(-1/2)·(bits/pixel + λ·distortion), bits per pixel and distortion (0..255, squared) of each picture, (B,) each.
-
-    With that factor it is about the same at every quality, and so a percent of the rate counts equally everywhere.
-    """
-    lam = quality_to_lambda(quality)
-    bpp, d = bits.sum(1) / (x.shape[2] * x.shape[3]), distortion(x, y, visual)
-    return lam**-0.5 * (bpp + lam * d), bpp, d
-
-
-def psnr(mse: Tensor) -> Tensor:
-    return 10 * torch.log10(255**2 / mse.clamp_min(1e-3))
 
 
 def as_laid_out(t: Tensor, like: Tensor) -> Tensor:
@@ -93,37 +47,12 @@ def as_laid_out(t: Tensor, like: Tensor) -> Tensor:
     return torch.empty_like(like).copy_(t) if t.shape == like.shape else t
 
 
-def rate_share(name: str) -> float:
-    """Of a parameter, by its full name."""
-    return next((RATE_SHARES[part] for part in name.split(".") if part in RATE_SHARES), 1.0)
+class Learned(nn.Module):
+    """What a run learns: the network and its codebooks."""
 
-
-@torch.no_grad()
-def validate(net: Network, quantise: Quantise, paths: list[Member]) -> dict:
-    """Means over pictures at every validation quality, on what a decoder would show: loss (with the MSE alone), bpp,
-    PSNR, visible error, and how exact means of blocks are."""
-    rows = []
-    for path in paths:
-        x = torch.from_numpy(load(path).copy()).permute(2, 0, 1)[None].float()
-        h, w = (s // net.shape.multiple * net.shape.multiple for s in x.shape[2:])
-        x = x[:, :, :h, :w].contiguous(memory_format=torch.channels_last).to(net.stem.weight.device)
-        for quality in VALIDATION_QUALITIES:
-            q = torch.tensor([quality], device=x.device)
-            decoded: list[Tensor] = []
-            y, bits = net(x, q, quantise, decoded)
-            y = y.clamp(0, 255).round()
-            loss, bpp, mse = losses(x, y, bits, q, visual=0)
-            small = [preview_error(x, p) for p in (net.reduced(decoded), F.avg_pool2d(y, BLOCK))]
-            rows.append([loss, bpp, psnr(mse), -10 * math.log10(visible(x, y)), *map(psnr, small)])
-    mean = torch.tensor(rows).reshape(len(paths), len(VALIDATION_QUALITIES), 6).mean(0)
-    return {
-        "validation_loss": round(mean[:, 0].mean().item(), 4),
-        "validation_bpp": [round(v, 4) for v in mean[:, 1].tolist()],
-        "validation_psnr": [round(v, 3) for v in mean[:, 2].tolist()],
-        "validation_visual_db": [round(v, 3) for v in mean[:, 3].tolist()],
-        "validation_preview_psnr": [round(v, 2) for v in mean[:, 4].tolist()],  # of the preview
-        "validation_means_psnr": [round(v, 2) for v in mean[:, 5].tolist()],  # of the decoded picture's means
-    }
+    def __init__(self, shape: Shape):
+        super().__init__()
+        self.net, self.codebook = channels_last(Network(shape)), Codebook(shape)
 
 
 class Run:
@@ -136,9 +65,8 @@ class Run:
         self.validation_paths = validation[:: max(1, len(validation) // settings.validation_pictures)]
         self.crops = Crops(self.train_paths, settings.batch, settings.crop, settings.seed)
         torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it
-        self.net = channels_last(Network(shape)).to(settings.device)
-        self.codebook = Codebook(shape).to(settings.device)
-        self.model = nn.ModuleDict({"net": self.net, "codebook": self.codebook})
+        self.model = Learned(shape).to(settings.device)
+        self.net, self.codebook = self.model.net, self.model.codebook
         self.average = copy.deepcopy(self.model)
         if settings.bfloat16:
             compute_in(self.net, torch.bfloat16)
@@ -199,7 +127,7 @@ class Run:
         count = 16 * self.settings.batch
         crops = self.crops.sample(count, INITIAL, 1).to(self.settings.device)
         lloyd.fit(self.net, self.codebook, crops, self.qualities(count, INITIAL, 1))
-        self.average["codebook"].load_state_dict(self.codebook.state_dict())
+        self.average.codebook.load_state_dict(self.codebook.state_dict())
         self.phase = "codebook"
 
     @torch.no_grad()
@@ -213,30 +141,26 @@ class Run:
         stage = self.net.stages[self.step // GAIN_EVERY % len(self.net.stages)]
         found = []
         for delta in (GAIN_DELTA, -GAIN_DELTA):
-            stage.log_gain.bias += delta
+            stage.log_gain.bias.add_(delta)
             found.append(self.losses(x, quality)[0])
-            stage.log_gain.bias -= delta
+            stage.log_gain.bias.sub_(delta)
         slope = (found[0] - found[1]) / (GAIN_DELTA * (found[0] + found[1]))  # (B,) of the log of the loss
-        features = quality_features(quality)[:, :GAIN_FEATURES]
-        stage.log_gain.weight[:, :GAIN_FEATURES] -= GAIN_RATE * self.learning_rate() * (slope[:, None] * features).mean(0)
-
-    def learning_rate(self) -> float:
-        s, done = self.settings, self.seconds / (60 * self.settings.minutes)
-        decay = min(1.0, max(s.floor, (1 - done) / s.decay_share))
-        return s.learning_rate * min(1.0, (self.step + 1) / s.warmup) * decay
+        downhill = (slope[:, None] * quality_features(quality)[:, :GAIN_FEATURES]).mean(0)
+        stage.log_gain.weight[:, :GAIN_FEATURES] -= GAIN_RATE * self.rate() * downhill
 
     def losses(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """See `losses`; the loss has the preview's share."""
+        """See `rate_distortion`; the loss has the preview's share."""
         decoded: list[Tensor] = []
         noise = generator(self.settings.seed, NOISE, self.step, device=x.device)
         quantise = partial(quantise_scalar, generator=noise) if self.phase == "scalar" else self.codebook.quantise
         y, bits = self.net(x, quality, quantise, decoded)
-        loss, bpp, d = losses(x, y, bits, quality, self.settings.visual)
-        return (
-            loss + self.settings.preview * quality_to_lambda(quality) ** 0.5 * preview_error(x, self.net.reduced(decoded)),
-            bpp,
-            d,
-        )
+        loss, bpp, d = rate_distortion(x, y, bits, quality, self.settings.visual)
+        preview = quality_to_lambda(quality) ** 0.5 * preview_error(x, self.net.reduced(decoded))
+        return loss + self.settings.preview * preview, bpp, d
+
+    def rate(self) -> float:
+        """Of learning, now."""
+        return self.settings.rate(self.step, self.seconds)
 
     def train_step(self) -> tuple[float, float, float]:
         """One step on one batch; -> loss, bits per pixel, distortion in dB as a PSNR."""
@@ -244,7 +168,7 @@ class Run:
         x, quality = next(self.crops).to(s.device), self.qualities(s.batch, self.step)
         loss, bpp, d = self.losses(x, quality)
         for group in self.adam.param_groups:
-            group["lr"] = self.learning_rate() * (group["share"] if s.trained else 1)
+            group["lr"] = self.rate() * (group["share"] if s.trained else 1)
         self.adam.zero_grad(set_to_none=True)
         loss.mean().backward()
         if self.phase == "codebook":
@@ -259,17 +183,17 @@ class Run:
         keep = min(s.average, self.step / (self.step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
-        return loss.mean().item(), bpp.mean().item(), psnr(d).mean().item()
+        return loss.mean().item(), bpp.mean().item(), as_psnr(d).mean().item()
 
     def export(self, path: Path) -> None:
         """Writes the averaged weights as a model, with the record of how they came to be."""
         record = {"history": self.history, "pixels": self.pixels, "steps": self.step, "minutes": round(self.seconds / 60, 1)}
         record |= {"pictures": len(self.train_paths), "settings": asdict(self.settings), **self.validate()}
         average = copy.deepcopy(self.average).cpu()
-        export(average["net"], average["codebook"], path, record)
+        export(average.net, average.codebook, path, record)
 
     def validate(self) -> dict:
-        net, codebook = self.average["net"], self.average["codebook"]
+        net, codebook = self.average.net, self.average.codebook
         quantise = quantise_scalar_exact if self.phase == "scalar" else codebook.quantise
         return validate(net, quantise, self.validation_paths)
 
@@ -316,13 +240,23 @@ class Run:
         self.save()
 
 
-def train(data: Path, out: Path | None, resume: Path | None, weights: Path | None, export: Path | None, changes: dict) -> None:
+def train(
+    data: Path,
+    out: Path | None,
+    resume: Path | None,
+    weights: Path | None,
+    export: Path | None,
+    anneal: float | None,
+    changes: dict,
+) -> None:
     """Starts a run in `out`, or goes on with the one in `resume` (in `out`, if both are given), and exports the model.
 
-    weights: a model to start from. changes: settings that differ from the defaults, or from those of the run that is
-    resumed. Raises AecodecError where there is nothing to train on, or nothing to resume, or the run's folder is taken.
+    weights: a model to start from. anneal: minutes in which the rate of a copy in `out` of the run in `resume` falls to its
+    floor. changes: settings that differ from the defaults, or from those of the run that is resumed. Raises AecodecError if
+    there is nothing to train on, or nothing to resume, or the run's folder is taken.
     """
     folder = out or resume
+    assert folder is not None
     folder.mkdir(parents=True, exist_ok=True)
     try:
         if resume is None:
@@ -333,7 +267,10 @@ def train(data: Path, out: Path | None, resume: Path | None, weights: Path | Non
             run.start_from(model) if model else run.start()
         else:
             _, counters = checkpoint.load(resume / CHECKPOINT)
-            run = Run(data, folder, Settings(**{**counters["settings"], **changes}), Shape.from_json(counters["shape"]))
+            settings = Settings(**{**counters["settings"], **changes})
+            if anneal is not None:
+                settings = settings.annealed(counters["seconds"], anneal)
+            run = Run(data, folder, settings, Shape.from_json(counters["shape"]))
             run.resume(resume / CHECKPOINT)
     except (ValueError, FileNotFoundError, SafetensorError) as error:
         raise AecodecError(str(error)) from error
