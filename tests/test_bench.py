@@ -87,6 +87,14 @@ def test_command(photo, tmp_path):
     assert {p.name for p in (tmp_path / "out").iterdir()} == names
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count("<svg") == 6 and page.count("<figure") == 6 and not re.search("<!--[A-Z]+-->", page)
+    before = [r for r in json.loads((tmp_path / "out" / "results.json").read_text()) if r["codec"] == "jpeg"]
+    done = subprocess.run([*command, "--codecs", "webp", "--keep"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [r for r in rows if r["codec"] == "jpeg"] == before and {r["codec"] for r in rows} == {"jpeg", "webp", "aec"}
+    Image.fromarray(photo).save(tmp_path / "in" / "another.png")
+    bad = subprocess.run([*command, "--codecs", "webp", "--keep"], capture_output=True, text=True)
+    assert bad.returncode == 1 and "other pictures" in bad.stderr and bad.stderr.count("\n") == 1
     bad = subprocess.run([*command, "--codecs", "jpeg,bpg"], capture_output=True, text=True)
     assert bad.returncode == 1 and "bpg" in bad.stderr and bad.stderr.count("\n") == 1
     bad = subprocess.run([*command, "--distortions", "psnr,vmaf"], capture_output=True, text=True)

@@ -35,10 +35,31 @@ def table(summary: dict[str, dict], labels: dict[str, str], megapixels: float) -
     return "\n".join(lines) + "\n"
 
 
-def bench(data: Path, out: Path, names: list[str], distortions: list[str], jobs: int) -> None:
+def kept_rows(out: Path, names: list[str], distortions: list[str], pictures: set[str]) -> list[Row]:
+    """The results in `out` of codecs that are not measured now.
+
+    Raises AecodecError if there are none, or they are of other pictures or distortions.
+    """
+    try:
+        rows = [Row(**row) for row in json.loads((out / "results.json").read_text())]
+    except FileNotFoundError as error:
+        raise AecodecError(f"{out} has no results to keep") from error
+    except (ValueError, TypeError) as error:
+        raise AecodecError(f"{out}/results.json is not of this version: {error}") from error
+    rows = [r for r in rows if r.codec in CODECS and r.codec not in names]
+    lacking = {d for r in rows for d in distortions if getattr(r, d) is None} - {"ms_ssim"}  # which small pictures have none of
+    if lacking or rows and {r.picture for r in rows} != pictures:
+        raise AecodecError(
+            f"{out} has results of other {'distortions' if lacking else 'pictures'}, which cannot be kept beside these"
+        )
+    return rows
+
+
+def bench(data: Path, out: Path, names: list[str], distortions: list[str], jobs: int, keep: bool = False) -> None:
     """Writes results.json, results.csv, summary.json, table.md, plots and report.html to `out`.
 
-    Raises AecodecError if there is no picture, a codec or a distortion is unknown, or what it needs is not installed.
+    keep: whether the results in `out` of other codecs stay. Raises AecodecError if there is no picture, a codec or a distortion
+    is unknown, what it needs is not installed, or what is to be kept does not go with the rest.
     """
     for kind, asked, known in (("codec", names, CODECS), ("distortion", distortions, DISTORTIONS)):
         if unknown := [n for n in asked if n not in known]:
@@ -48,8 +69,10 @@ def bench(data: Path, out: Path, names: list[str], distortions: list[str], jobs:
     paths = sorted(p for p in data.iterdir() if p.suffix.lower() in SUFFIXES)
     if not paths:
         raise AecodecError(f"{data}: no pictures")
+    kept = kept_rows(out, names, distortions, {p.name for p in paths}) if keep else []
+    shown = [n for n in CODECS if n in names or n in {r.codec for r in kept}]
     try:
-        labels = {n: CODECS[n]().label for n in names}
+        labels = {n: CODECS[n]().label for n in shown}
     except ImportError as error:
         raise AecodecError(f"a codec needs a package that is not installed: {error.name} (pip install 'aecodec[bench]')") from error
     out.mkdir(parents=True, exist_ok=True)
@@ -59,6 +82,7 @@ def bench(data: Path, out: Path, names: list[str], distortions: list[str], jobs:
         tasks = [pool.submit(measure, name, path, distortions) for name in names for path in paths]
         for task in tqdm(tasks, desc="bench", unit="picture", disable=None):
             rows += task.result()
+    rows = sorted(kept + rows, key=lambda r: shown.index(r.codec))
 
     with open(out / "results.csv", "w", newline="") as f:
         writer = csv.DictWriter(f, [f.name for f in fields(Row)])

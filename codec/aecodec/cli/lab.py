@@ -82,8 +82,9 @@ def train(
 @click.option(
     "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Pictures at a time; timings are of one thread each."
 )
-def bench(data: Path, out: Path, codecs: str, distortions: str, jobs: int) -> None:
+@click.option("--keep", is_flag=True, help="Let results of other codecs stay that are in --out already.")
+def bench(data: Path, out: Path, codecs: str, distortions: str, jobs: int, keep: bool) -> None:
     """Compare codecs on a folder of pictures: rates, distortions, times, BD-rates and plots."""
     from ..bench import run
 
-    run.bench(data, out, codecs.split(","), distortions.split(","), jobs)
+    run.bench(data, out, codecs.split(","), distortions.split(","), jobs, keep)
