@@ -97,8 +97,8 @@ struct PriorTables {
 struct Kernels {
     const char* name;
     void (*conv_row)(const ConvRow&);
-    // FiLM (Perez et al., AAAI 2018): out = leaky(clamp16(in) * scale / 2^12 + shift), clamped to a convolution's input;
-    // [width][n], scale and shift [n]
+    // FiLM (Perez et al., AAAI 2018): out = leaky(clamp16(in) * scale / 2^12 + shift), clamped to a convolution's
+    // input; [width][n], scale and shift [n]
     void (*film)(const int32_t* in, const int16_t* scale, const int16_t* shift, int16_t* out, int64_t width, int64_t n);
     void (*leaky)(const int32_t* in, int16_t* out, int64_t count);  // leaky ReLU, clamped to a convolution's input
     void (*add)(const int16_t* x, const int32_t* y, int16_t* out, int64_t count);  // saturating
