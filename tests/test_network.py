@@ -90,6 +90,27 @@ def test_models_that_could_overflow_are_refused():
         _core.Network(model.shape, {**model.tensors, "out.bias": bias.astype(np.int64)})
 
 
+@pytest.mark.parametrize("height, width", [(192, 256), (64, 64), (191, 130)])
+def test_winograd_and_nine_taps_give_the_same(height, width, photo, tmp_path, simd):
+    """A 3x3 convolution with a channel too large for Winograd's filtering goes by its taps; nothing reads that channel."""
+    tensors = dict(build(SMALL, photo, tmp_path / "model.safetensors")[2].tensors)
+    blocks = [name.removesuffix(".mix.weight") for name in tensors if name.endswith(".mix.weight")]
+    for block in blocks:
+        tensors[f"{block}.mix.weight"] = tensors[f"{block}.mix.weight"].copy()
+        tensors[f"{block}.mix.weight"][:, 5] = 0
+    large = dict(tensors)
+    for block in blocks:
+        weight = large[f"{block}.spatial.weight"] = tensors[f"{block}.spatial.weight"].astype(np.int16)
+        weight[5] = 65535 * 3 // weight[5].size  # four times the sum of products would not fit an int32; the sum does
+    shape = Model(tmp_path / "model.safetensors").shape
+    by_winograd, by_taps = (_core.Network(shape, t) for t in (tensors, large))
+    picture, frame = photo[:height, :width].copy(), _core.Frame(height, width, 60, 10)
+    betas = Model(tmp_path / "model.safetensors").betas
+    streams = [n.encode(picture, frame, betas)[0] for n in (by_winograd, by_taps)]
+    assert streams[0] == streams[1]
+    assert (by_winograd.decode(streams[0], frame) == by_taps.decode(streams[0], frame)).all()
+
+
 def test_identity_is_that_of_the_contents():
     import hashlib
     import json

@@ -31,6 +31,7 @@ class constants:
     CODEWORD_BITS: Final[int]
     WEIGHT_BITS: Final[int]
     CONV_INPUT_MAX: Final[int]
+    SPATIAL_INPUT_MAX: Final[int]
     ADDEND_MAX: Final[int]
     LEAK_SHIFT: Final[int]
     SIGMA_COUNT: Final[int]

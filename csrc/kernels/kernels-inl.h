@@ -6,6 +6,7 @@
 #include "kernels/prior-inl.h"
 #include "kernels/quantiser-inl.h"
 #include "kernels/quantiser_gradient-inl.h"
+#include "kernels/winograd-inl.h"
 
 namespace aec {
 
@@ -15,17 +16,11 @@ namespace aec {
 #define AEC_TABLE(x) AEC_TABLE_2(x)
 extern const Kernels AEC_TABLE(AEC_TARGET);
 const Kernels AEC_TABLE(AEC_TARGET) = {
-    AEC_NAME(AEC_TARGET),
-    AEC_TARGET::conv_row,
-    AEC_TARGET::film,
-    AEC_TARGET::leaky,
-    AEC_TARGET::add,
-    AEC_TARGET::clamp,
-    AEC_TARGET::nearest,
-    AEC_TARGET::exponents,
-    AEC_TARGET::frequencies,
-    AEC_TARGET::quantise,
-    AEC_TARGET::quantise_gradient,
+    AEC_NAME(AEC_TARGET),        AEC_TARGET::conv_row,      AEC_TARGET::film,
+    AEC_TARGET::leaky,           AEC_TARGET::add,           AEC_TARGET::clamp,
+    AEC_TARGET::prior_inputs,    AEC_TARGET::prior_outputs, AEC_TARGET::winograd_input,
+    AEC_TARGET::winograd_output, AEC_TARGET::nearest,       AEC_TARGET::exponents,
+    AEC_TARGET::frequencies,     AEC_TARGET::quantise,      AEC_TARGET::quantise_gradient,
 };
 
 }  // namespace aec

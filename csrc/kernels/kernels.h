@@ -23,6 +23,17 @@ struct ConvRow {
     int32_t* out;  // [width][out]
 };
 
+// What comes after the products of Winograd's 3x3 convolution: two rows, as those of ConvRow.
+struct WinogradOutput {
+    const int32_t* products;  // [16][tiles][block]
+    int64_t tiles;
+    int block;                    // output channels, a multiple of 8
+    const int32_t *bias, *shift;  // [block]
+    int64_t width;                // output pixels of a row, 2 tiles or one less
+    int64_t stride;               // int32s from one output pixel to the next
+    int32_t* rows[2];
+};
+
 constexpr int kMaxPaths = 8;
 
 // The quantiser of one group of latents, in floating point: what the encoder searches and the trainer differentiates.
@@ -102,7 +113,16 @@ struct Kernels {
     void (*film)(const int32_t* in, const int16_t* scale, const int16_t* shift, int16_t* out, int64_t width, int64_t n);
     void (*leaky)(const int32_t* in, int16_t* out, int64_t count);  // leaky ReLU, clamped to a convolution's input
     void (*add)(const int16_t* x, const int32_t* y, int16_t* out, int64_t count);  // saturating
-    void (*clamp)(const int16_t* in, int16_t* out, int64_t count);                 // to a convolution's input
+    void (*clamp)(const int16_t* in, int16_t* out, int64_t count, int16_t limit);  // to ± limit
+    // Features, their magnitudes and the mean magnitudes of 3x3 positions, [width][3 * channels], of rows [3][width +
+    // 2] [channels] within ± kConvInputMax; columns: room for a row's sums.
+    void (*prior_inputs)(const int16_t* const* rows, int channels, int64_t width, uint16_t* columns, int16_t* out);
+    // μ and σ's indices, [width][d] each, from what the prior's network gives, [width][2 * d]; log_gain [d]
+    void (*prior_outputs)(const int32_t* in, const int16_t* log_gain, int64_t width, int64_t d, int16_t* mu,
+                          uint8_t* sigma);
+    // rows [4][2 * tiles + 2][channels], of sums of four that fit, to [16][tiles][channels]; see winograd-inl.h
+    void (*winograd_input)(const int16_t* const* rows, int channels, int64_t tiles, int16_t* out);
+    void (*winograd_output)(const WinogradOutput&);
     // Nearest codewords of `count` queries z [count][d]; weight [count][d] or null; scratch: room for kNearestQueries *
     // d floats; see nearest.h.
     void (*nearest)(const NearestSearch&, const float* z, const float* weight, int64_t count, float* scratch,

@@ -27,6 +27,7 @@ constexpr int kWeightBits = 8;            // of -log2 of the codewords' weights
 
 // Section 2, a convolution.
 constexpr int kConvInputMax = 16383;     // its inputs are clamped to ± this, so that an int32 holds the sum
+constexpr int kSpatialInputMax = 8191;   // those of a 3x3 convolution to ± this, so that an int16 holds a sum of four
 constexpr int32_t kAddendMax = 1 << 16;  // what is added to features is first clamped to ± this (section 3, steps 4, 5)
 
 // Section 3, step 2: the prior.

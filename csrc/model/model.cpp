@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "model/winograd.h"
+
 namespace aec {
 namespace {
 
@@ -28,6 +30,7 @@ Conv load_conv(const Tensors& tensors, const std::string& name, int in, int out,
     expect_multiple(name, "output channels", out, kOutBlock);
     Conv c;
     c.in = in, c.out = out, c.taps = taps;
+    const bool spatial = taps == 9;
     const int64_t count = int64_t{in} * taps;                              // weights of an output channel
     const int16_t* weight = tensors.int16(name + ".weight", out * count);  // [out][in][taps]
     const int32_t* bias = tensors.int32(name + ".bias", out);
@@ -38,10 +41,12 @@ Conv load_conv(const Tensors& tensors, const std::string& name, int in, int out,
             for (int i = 0; i < in; i += 2)
                 for (int o = block; o < block + kOutBlock; ++o)
                     for (int pair = 0; pair < 2; ++pair) c.weights.push_back(weight[o * count + (i + pair) * taps + t]);
+    if (spatial) c.winograd = winograd_weights(weight, in, out);
+    const int64_t input_max = spatial ? kSpatialInputMax : kConvInputMax;
     for (int o = 0; o < out; ++o) {
         expect(name, "shift", shift[o], 1, 30);
         int64_t bound = std::abs(int64_t{bias[o]}) + (int64_t{1} << (shift[o] - 1));
-        for (int64_t i = 0; i < count; ++i) bound += std::abs(weight[o * count + i]) * int64_t{kConvInputMax};
+        for (int64_t i = 0; i < count; ++i) bound += std::abs(weight[o * count + i]) * input_max;
         if (bound >= int64_t{1} << 31)
             throw std::invalid_argument(name + ": a sum of output channel " + std::to_string(o) + " could overflow");
         c.bias.push_back(bias[o] + (1 << (shift[o] - 1)));

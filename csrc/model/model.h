@@ -41,6 +41,7 @@ struct Tensors {
 struct Conv {
     int in = 0, out = 0, taps = 0;
     std::vector<int16_t> weights;      // [out / 16][taps][in / 2][16][2]
+    std::vector<int16_t> winograd;     // see winograd_weights; nothing if it is not 3x3
     std::vector<int32_t> bias, shift;  // [out] the rounding offset included
 };
 

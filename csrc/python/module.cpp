@@ -27,6 +27,7 @@ void add_constants(py::module_& m) {
     c["CODEWORD_BITS"] = kCodewordBits;
     c["WEIGHT_BITS"] = kWeightBits;
     c["CONV_INPUT_MAX"] = kConvInputMax;
+    c["SPATIAL_INPUT_MAX"] = kSpatialInputMax;
     c["ADDEND_MAX"] = kAddendMax;
     c["LEAK_SHIFT"] = kLeakShift;
     c["SIGMA_COUNT"] = kSigmaCount;

@@ -234,7 +234,7 @@ void Network::decode(const Streams& streams, const Frame& frame, const View& vie
             std::vector<int16_t> row(columns * f.channels());
             std::vector<int32_t> sums(columns * conv.out);
             for (int64_t y = top + begin; y < top + end; ++y) {
-                kernels().clamp(f.row(y, left), row.data(), columns * f.channels());
+                kernels().clamp(f.row(y, left), row.data(), columns * f.channels(), kConvInputMax);
                 conv_1x1(conv, row.data(), columns, sums.data());
                 for (int64_t i = std::max(int64_t{0}, area.top - y * side); i < std::min(side, area.bottom - y * side);
                      ++i) {

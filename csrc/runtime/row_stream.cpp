@@ -1,6 +1,7 @@
 #include "runtime/row_stream.h"
 
 #include "kernels/kernels.h"
+#include "runtime/line_window.h"
 
 namespace aec {
 
@@ -28,36 +29,6 @@ void RowStream::drop_read() {
 void run(RowStreamPointer stream) {
     RowCursor rows(std::move(stream));
     for_each_strip(rows, [](int64_t, int64_t) {});
-}
-
-LineWindow::LineWindow(const RowCursor& in, int64_t left, int64_t right)
-    : in_(in), left_(left), from_(std::max(left - 1, int64_t{0})), to_(std::min(right + 1, in.stream().width)) {
-    for (auto& row : rows_) row.assign((right - left + 2) * in.channels(), 0);
-}
-
-void LineWindow::read(int64_t y, std::vector<int16_t>& row) const {
-    int16_t* inside = row.data() + (from_ - left_ + 1) * in_.channels();
-    const int64_t count = (to_ - from_) * in_.channels();
-    if (y < 0 || y >= in_.stream().height) std::fill(inside, inside + count, int16_t{0});
-    else kernels().clamp(in_.row(y, from_), inside, count);
-}
-
-void LineWindow::move_to(int64_t y) {
-    if (y != at_ + 1) {
-        read(y - 1, rows_[1]);
-        read(y, rows_[2]);
-    }
-    std::swap(rows_[0], rows_[1]);
-    std::swap(rows_[1], rows_[2]);
-    read(y + 1, rows_[2]);
-    at_ = y;
-}
-
-void conv_3x3(const Conv& conv, const LineWindow& window, int64_t width, int32_t* out) {
-    const int16_t* taps[9];
-    for (int i = 0; i < 9; ++i) taps[i] = window.row(i / 3) + i % 3 * conv.in;
-    kernels().conv_row(
-        {taps, 9, conv.in, conv.in, conv.weights.data(), conv.out, conv.bias.data(), conv.shift.data(), width, out});
 }
 
 namespace {
@@ -123,15 +94,19 @@ private:
         const int64_t columns = area.width(), hidden = block_.spatial.out;
         const int16_t* scale = block_.film.data() + static_cast<int64_t>(quality_ - 1) * 2 * hidden;
         parallel_for(end - begin, threads, kRowsAtOnce, [&](int64_t first, int64_t last, int) {
-            LineWindow window(in_, area.left, area.right);
+            LineWindow window(in_, area.left, area.right, SpatialConv::kWindow, kSpatialInputMax);
+            SpatialConv spatial(block_.spatial, columns);
             std::vector<int16_t> inner(columns * hidden);
-            std::vector<int32_t> sums(columns * std::max(hidden, channels));
-            for (int64_t y = begin + first; y < begin + last; ++y) {
-                window.move_to(y);
-                conv_3x3(block_.spatial, window, columns, sums.data());
-                kernels().film(sums.data(), scale, scale + hidden, inner.data(), columns, hidden);
-                conv_1x1(block_.mix, inner.data(), columns, sums.data());
-                kernels().add(in_.row(y, area.left), sums.data(), row(y), columns * channels);
+            std::vector<int32_t> sums(columns * channels);
+            for (int64_t pair = begin + first; pair < begin + last; pair += SpatialConv::kRows) {
+                window.move_to(pair, kNeighbours.last(end));
+                const int32_t* in = spatial(window);
+                for (int64_t y = pair; y < std::min(begin + last, pair + SpatialConv::kRows); ++y) {
+                    kernels().film(in + (y - pair) * columns * hidden, scale, scale + hidden, inner.data(), columns,
+                                   hidden);
+                    conv_1x1(block_.mix, inner.data(), columns, sums.data());
+                    kernels().add(in_.row(y, area.left), sums.data(), row(y), columns * channels);
+                }
             }
         });
         in_.drop(end);
@@ -157,7 +132,8 @@ private:
             std::vector<int16_t> two(2 * count);
             std::vector<int32_t> sums(width * channels);
             for (int64_t y = begin + first; y < begin + last; ++y) {
-                for (int i = 0; i < 2; ++i) kernels().clamp(in_.row(2 * y + i, 0), two.data() + i * count, count);
+                for (int i = 0; i < 2; ++i)
+                    kernels().clamp(in_.row(2 * y + i, 0), two.data() + i * count, count, kConvInputMax);
                 const int16_t* taps[4] = {two.data(), two.data() + conv_.in, two.data() + count,
                                           two.data() + count + conv_.in};
                 kernels().conv_row({taps, 4, int64_t{2} * conv_.in, conv_.in, conv_.weights.data(), conv_.out,
@@ -188,7 +164,7 @@ private:
             std::vector<int16_t> clamped(columns * in_.channels());
             std::vector<int32_t> sums(columns * conv_.out);
             for (int64_t y = begin / 2 + first; y < begin / 2 + last; ++y) {
-                kernels().clamp(in_.row(y, area.left / 2), clamped.data(), columns * in_.channels());
+                kernels().clamp(in_.row(y, area.left / 2), clamped.data(), columns * in_.channels(), kConvInputMax);
                 conv_1x1(conv_, clamped.data(), columns, sums.data());
                 for (int64_t x = 0; x < columns; ++x)  // the convolution's channels are [2][2][channels]
                     for (int dy = 0; dy < 2; ++dy)

@@ -117,26 +117,6 @@ void for_each_strip(RowCursor& in, const Body& body) {
     }
 }
 
-// The rows y-1, y, y+1 of a row stream as convolutions want them: clamped, with a position more at both ends of the
-// columns left..right, and zeros outside the map.
-class LineWindow {
-public:
-    LineWindow(const RowCursor& in, int64_t left, int64_t right);
-    void move_to(int64_t y);  // any row first, then the one below, ...
-    const int16_t* row(int i) const {
-        return rows_[i].data();
-    }  // 0 above, 1 at, 2 below y: [right - left + 2][channels]
-
-private:
-    void read(int64_t y, std::vector<int16_t>& row) const;
-
-    const RowCursor& in_;
-    const int64_t left_, from_, to_;  // the columns from_..to_ are read; left_ - 1 comes first in a row
-    int64_t at_ = -2;
-    std::vector<int16_t> rows_[3];
-};
-void conv_3x3(const Conv& conv, const LineWindow& window, int64_t width, int32_t* out);
-
 RowStreamPointer zeros(int64_t height, int64_t width, Rectangle area, int64_t channels, int threads);
 // Blocks of kBlock x kBlock pixels, [height][width][3], as features of a map of rows x columns; beyond the picture's
 // edge its last row and column go on.

@@ -1,9 +1,9 @@
 #include "runtime/stage.h"
 
-#include <cmath>
-#include <cstdlib>
+#include <algorithm>
 
 #include "kernels/kernels.h"
+#include "runtime/line_window.h"
 
 namespace aec {
 namespace {
@@ -11,7 +11,6 @@ namespace {
 int16_t clamp_input(int64_t x) {
     return static_cast<int16_t>(std::min<int64_t>(kConvInputMax, std::max<int64_t>(-kConvInputMax, x)));
 }
-int16_t saturate16(int64_t x) { return static_cast<int16_t>(std::min<int64_t>(32767, std::max<int64_t>(-32768, x))); }
 
 // The prior: μ and σ of an area's latents, from the features before the stage and their local energy.
 Band predict(const StagePlan& plan, const RowCursor& in, Rectangle area) {
@@ -22,39 +21,18 @@ Band predict(const StagePlan& plan, const RowCursor& in, Rectangle area) {
     Band band{area, Features(height, width, d), Map<uint8_t>(height, width, d),
               Map<uint8_t>(height, width, d / kGroup * stage.shape.rvq_levels), Map<int32_t>(height, width, d)};
     parallel_for(height, plan.settings.threads, kRowsAtOnce, [&](int64_t begin, int64_t end, int) {
-        const int64_t stride = (width + 2) * channels;
-        LineWindow window(in, area.left, area.right);
+        LineWindow window(in, area.left, area.right, 3, kConvInputMax);
         std::vector<int16_t> inputs(3 * width * channels), inner(width * hidden);
-        std::vector<int32_t> column(stride), sums(width * std::max(hidden, 2 * d));
+        std::vector<uint16_t> columns((width + 2) * channels);
+        std::vector<int32_t> sums(width * std::max(hidden, 2 * d));
         for (int64_t y = begin; y < end; ++y) {
-            window.move_to(area.top + y);
-            for (int64_t i = 0; i < stride; ++i)
-                column[i] = std::abs(window.row(0)[i]) + std::abs(window.row(1)[i]) + std::abs(window.row(2)[i]);
-            for (int64_t x = 0; x < width; ++x) {
-                int16_t* at = inputs.data() + 3 * x * channels;
-                const int16_t* centre = window.row(1) + (x + 1) * channels;
-                const int32_t* left = column.data() + x * channels;
-                for (int64_t i = 0; i < channels; ++i) {
-                    at[i] = centre[i];
-                    at[channels + i] = static_cast<int16_t>(std::abs(centre[i]));
-                    const int32_t energy = left[i] + left[channels + i] + left[2 * channels + i];  // of 3x3 positions
-                    at[2 * channels + i] =
-                        static_cast<int16_t>((energy * kNinth + (1 << (kNinthBits - 1))) >> kNinthBits);
-                }
-            }
+            window.move_to(area.top + y, kNeighbours.last(area.bottom));
+            const int16_t* rows[3] = {window.row(0), window.row(1), window.row(2)};
+            kernels().prior_inputs(rows, static_cast<int>(channels), width, columns.data(), inputs.data());
             conv_1x1(stage.prior_in, inputs.data(), width, sums.data());
             kernels().leaky(sums.data(), inner.data(), width * hidden);
             conv_1x1(stage.prior_out, inner.data(), width, sums.data());
-            for (int64_t x = 0; x < width; ++x)
-                for (int64_t i = 0; i < d; ++i) {
-                    band.mu.row(y)[x * d + i] = saturate16(sums[x * 2 * d + i]);
-                    // log2 σ in 1/64 octaves, in features; the gain makes it steps
-                    const int32_t log_sigma =
-                        std::min(kLogSigmaMax, std::max(-kLogSigmaMax, sums[x * 2 * d + d + i])) + log_gain[i];
-                    const int32_t index =
-                        ((log_sigma + (1 << (kSigmaShift - 1))) >> kSigmaShift) - kSigmaOctaveMin * kSigmaPerOctave;
-                    band.sigma.row(y)[x * d + i] = static_cast<uint8_t>(std::min(kSigmaCount - 1, std::max(0, index)));
-                }
+            kernels().prior_outputs(sums.data(), log_gain, width, d, band.mu.row(y), band.sigma.row(y));
         }
     });
     return band;
@@ -140,7 +118,7 @@ private:
                 difference(decoded_, picture_, y, more);
                 const int16_t* f = decoded_.row(y, 0);
                 for (int64_t x = 0; x < width; ++x) {
-                    kernels().clamp(f + x * n, both.data() + 2 * x * n, n);
+                    kernels().clamp(f + x * n, both.data() + 2 * x * n, n, kConvInputMax);
                     std::copy_n(more.data() + x * n, n, both.data() + (2 * x + 1) * n);
                 }
                 conv_1x1(stage_.posterior_in, both.data(), width, sums.data());
@@ -175,16 +153,18 @@ Map<int32_t> Latents::rows(int64_t begin, int64_t end) {
     inner_.need(end);
     Map<int32_t> z(end - begin, width, d);
     parallel_for(end - begin, threads_, kRowsAtOnce, [&](int64_t first, int64_t last, int) {
-        LineWindow window(inner_, 0, width);
+        LineWindow window(inner_, 0, width, SpatialConv::kWindow, kSpatialInputMax);
+        SpatialConv spatial(stage_.posterior_out, width);
         std::vector<int16_t> more(width * decoded_.channels());
-        std::vector<int32_t> sums(width * d);
-        for (int64_t y = begin + first; y < begin + last; ++y) {
-            window.move_to(y);
-            conv_3x3(stage_.posterior_out, window, width, sums.data());
-            difference(decoded_, picture_, y, more);
-            int32_t* out = z.row(y - begin);
-            conv_1x1(stage_.select, more.data(), width, out);
-            for (int64_t i = 0; i < width * d; ++i) out[i] += sums[i];
+        for (int64_t pair = begin + first; pair < begin + last; pair += SpatialConv::kRows) {
+            window.move_to(pair, kNeighbours.last(end));
+            const int32_t* correction = spatial(window);
+            for (int64_t y = pair; y < std::min(begin + last, pair + SpatialConv::kRows); ++y) {
+                difference(decoded_, picture_, y, more);
+                int32_t* out = z.row(y - begin);
+                conv_1x1(stage_.select, more.data(), width, out);
+                for (int64_t i = 0; i < width * d; ++i) out[i] += *correction++;
+            }
         }
     });
     decoded_.drop(end);

@@ -165,7 +165,7 @@ def taps(x: np.ndarray, size: int) -> list[np.ndarray]:
 
 
 def convolve(model: Model, name: str, x: np.ndarray) -> np.ndarray:
-    """Section 2, convolution. x: int64 (H, W, I), clamped to ±16383 → int64 (H, W, O).
+    """Section 2, convolution. x: int64 (H, W, I), clamped to its limit → int64 (H, W, O).
 
     The product is in float64, which is quick and exact: the page promises sums within int32, far below 2^53.
     """
@@ -210,7 +210,7 @@ def inject(model: Model, i: int, f: np.ndarray, mu: np.ndarray, v: np.ndarray, q
 def refine(model: Model, block: str, f: np.ndarray, quality: int) -> np.ndarray:
     """Section 3, step 5."""
     scale, shift = model[f"{block}.film"][quality - 1]
-    y = sat16(convolve(model, f"{block}.spatial", clamp(f, 16383)))
+    y = sat16(convolve(model, f"{block}.spatial", clamp(f, 8191)))
     y = leaky((y * scale + 2048 >> 12) + shift)
     return sat16(f + convolve(model, f"{block}.mix", y))
 

@@ -27,7 +27,7 @@ from .transforms import BLOCK
 
 FEATURE_BITS = 8
 PIXEL_BITS = int(math.log2(PIXEL_UNIT))  # so that an integer is a whole pixel value
-CONV_INPUT_MAX = constants.CONV_INPUT_MAX
+CONV_INPUT_MAX, SPATIAL_INPUT_MAX = constants.CONV_INPUT_MAX, constants.SPATIAL_INPUT_MAX
 FILM_BITS, STEP_BITS, CODEWORD_BITS = constants.FILM_BITS, constants.STEP_BITS, constants.CODEWORD_BITS
 WEIGHT_BITS, INVERSE_BITS = constants.WEIGHT_BITS, constants.INVERSE_VARIANCE_BITS
 SIGMA_FINE = 2**constants.LOG_GAIN_BITS  # of log2 σ and log2 of the gain, an octave
@@ -92,7 +92,8 @@ def conv(p: Placement) -> Tensors:
     """out = (Σ weight·in + bias) >> shift.
 
     Every output channel takes the largest scale for which its weights fit their dtype and Σ|weight|·CONV_INPUT_MAX + |bias| +
-    the rounding offset stays below 2^31. Raises ValueError if there is none.
+    the rounding offset stays below 2^31; of 3×3 weights, 4·Σ|weight|·SPATIAL_INPUT_MAX does, which lets the runtime compute
+    them by Winograd's minimal filtering. Raises ValueError if there is none.
     """
     weight = p.layer.weight.detach().double().numpy()  # (O, I, h, w)
     bias = np.zeros(len(weight)) if p.layer.bias is None else p.layer.bias.detach().double().numpy()
@@ -101,12 +102,13 @@ def conv(p: Placement) -> Tensors:
     if p.order is not None:
         weight, bias = weight[p.order], bias[p.order]
     count, out_bits = len(weight), np.broadcast_to(p.out_bits, len(weight))
+    input_max = 4 * SPATIAL_INPUT_MAX if weight.shape[2] == 3 else CONV_INPUT_MAX
     weights, biases, shifts = np.zeros(weight.shape, p.dtype), np.zeros(count, np.int32), np.zeros(count, np.int32)
     for o in range(count):
         for shift in range(30, 0, -1):
             scale = 2.0 ** (shift + int(out_bits[o]) - p.in_bits)
             w, b = np.round(weight[o] * scale), np.round(bias[o] * scale * 2.0**p.in_bits)
-            bound = np.abs(w).sum() * CONV_INPUT_MAX + abs(b) + 2.0 ** (shift - 1)
+            bound = np.abs(w).sum() * input_max + abs(b) + 2.0 ** (shift - 1)
             if np.abs(w).max() <= np.iinfo(p.dtype).max and bound < 2.0**31:
                 weights[o], biases[o], shifts[o] = w, b, shift
                 break
