@@ -2,18 +2,24 @@
 
 import numpy as np
 import pytest
+import torch
 
 import aecodec
 from aecodec import _core, effort
 from aecodec.effort import LEVELS
 from aecodec.model import shipped
+from aecodec.network.loss import VISUAL_SHARE, distortion
 from aecodec.options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, quality_to_lambda
 
 
+def cost_of(photo: np.ndarray, size: int, decoded: np.ndarray, quality: int) -> float:
+    """bits/pixel + λ·distortion, what training makes small"""
+    x, y = (torch.from_numpy(p.astype(np.float32)).permute(2, 0, 1)[None] for p in (photo, decoded))
+    return 8 * size / (photo.size / 3) + quality_to_lambda(quality) * distortion(x, y, VISUAL_SHARE).item()
+
+
 def cost(photo: np.ndarray, data: bytes, quality: int) -> float:
-    """bits/pixel + λ·MSE"""
-    mse = np.mean((photo.astype(float) - aecodec.decompress(data)) ** 2)
-    return 8 * len(data) / (photo.size / 3) + quality_to_lambda(quality) * mse
+    return cost_of(photo, len(data), aecodec.decompress(data), quality)
 
 
 def test_levels_are_those_that_are_promised():
@@ -41,7 +47,7 @@ def test_descent_lowers_the_cost_of_large_pictures_too(photo, monkeypatch):
         streams, _ = model.network.encode(picture, _core.Frame(*picture.shape[:2], 40, 10), model.betas, corrections=corrections)
         decoded = model.network.decode(streams, _core.Frame(183, 250, 40, 10))
         size = sum(len(tile) for stream in streams for tile in stream)
-        return 8 * size / (183 * 250) + quality_to_lambda(40) * np.mean((picture.astype(float) - decoded) ** 2)
+        return cost_of(picture, size, decoded, 40)
 
     assert price(corrections) < price([]) == price([np.zeros_like(c) for c in corrections])
     with pytest.raises(ValueError, match="corrections of stage 0 are"):

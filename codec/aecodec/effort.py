@@ -13,7 +13,7 @@ from .errors import OptionError
 from .header import Header
 from .model import Model
 from .options import EFFORT_MAX, EFFORT_MIN
-from .rate_distortion import cost_of, size_of
+from .rate_distortion import size_of
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def encode_best(
 
     plain = attempt([])
     corrections = refined(model, pixels, header.quality, level.iterations) if size_of(plain[0]) <= useful else []
-    return min(plain, attempt(corrections), key=lambda a: cost_of(model, pixels, header, a[0], threads)) if corrections else plain
+    return attempt(corrections) if corrections else plain
 
 
 def refined(model: Model, pixels: np.ndarray, quality: int, iterations: int) -> list[np.ndarray]:

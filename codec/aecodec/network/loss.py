@@ -18,6 +18,7 @@ STRUCTURE_CONSTANT = 0.0009  # SSIMULACRA2's C2, variances of XYB
 CHANNEL_WEIGHTS = (1 / 6, 4 / 6, 1 / 6)  # of X, Y and B - Y
 PEAKS = 0.5  # weight of the 4-norm of the error over the picture, beside its mean: what is worst is seen first
 TYPICAL_MSE = 800.0  # an MSE that costs as much as a visible error of 1: their ratio on validation pictures, 800 to 1000
+VISUAL_SHARE = 0.5  # of the visible error in the distortion, the rest being the MSE
 # Of the preview's MSE. It is a thumbnail, and with 1.25 its stage took a third to half of the bytes at low rates.
 PREVIEW_WEIGHT = 0.25
 

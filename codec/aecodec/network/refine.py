@@ -1,9 +1,9 @@
 """Refines the latents of a picture by gradient descent on what it will cost: for high efforts, if torch is installed.
 
-The encoder network gives latents that are good for pictures on average; a few iterations down the gradient of bits/pixel + λ·MSE,
-the preview's included, make them better for this one (Campos et al., CVPR workshops 2019; Yang, Bamler and Mandt, NeurIPS
-2020). It runs on the network in floating point. What it finds are corrections that the fixed-point encoder adds to its latents,
-so files decode as exactly as any other.
+The encoder network gives latents that are good for pictures on average; a few iterations down the gradient of the loss that it
+was trained by make them better for this one (Campos et al., CVPR workshops 2019; Yang, Bamler and Mandt, NeurIPS 2020). It
+runs on the network in floating point. What it finds are corrections that the fixed-point encoder adds to its latents, so files
+decode as exactly as any other.
 """
 
 import functools
@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..model import Model
@@ -19,7 +18,7 @@ from ..options import quality_to_lambda
 from .codebook import Codebook
 from .device import bfloat16_is_fast, keep_memory
 from .fixed_point import FEATURE_BITS, restore
-from .loss import PREVIEW_WEIGHT, preview_error
+from .loss import PREVIEW_WEIGHT, VISUAL_SHARE, distortion, preview_error
 from .modules import channels_last
 from .network import Network, Shape, compute_in, quality_features
 from .transforms import BLOCK
@@ -84,7 +83,7 @@ def descend(net: Network, codebook: Codebook, x: Tensor, inside: tuple[int, int]
         more = [m / gain for m, gain in zip(moves, gains, strict=True)]
         decoded: list[Tensor] = []
         y, bits = net.synthesise(features, q, codebook.quantise, decoded, more)
-        error = F.mse_loss(y[:, :, :h, :w], x[:, :, :h, :w]) + PREVIEW_WEIGHT * preview_error(x, net.reduced(decoded))
+        error = distortion(x[:, :, :h, :w], y[:, :, :h, :w], VISUAL_SHARE) + PREVIEW_WEIGHT * preview_error(x, net.reduced(decoded))
         cost = bits.sum() + lam * error * (h * w)  # in bits
         if cost.item() < least:
             least, best = cost.item(), [m.detach().clone() for m in moves]
