@@ -96,12 +96,12 @@ void coder(double& frequencies, double& decode) {
     frequencies = 1e9 / kSymbols * seconds([&] {
                       for (int i = 0; i < kSymbols; ++i) aec::kernels().frequencies(exponents.data(), kCount, f);
                   });
-    aec::RansEncoder encoder(aec::kLanes);
+    aec::RansEncoder encoder;
     std::discrete_distribution<int> symbol(f, f + kCount);
     for (int i = 0; i < kSymbols; ++i) encoder.write(f, symbol(random));
     const std::string stream = encoder.finish();
     decode = 1e9 / kSymbols * seconds([&] {
-                 aec::RansDecoder decoder(reinterpret_cast<const uint8_t*>(stream.data()), stream.size(), aec::kLanes);
+                 aec::RansDecoder decoder(reinterpret_cast<const uint8_t*>(stream.data()), stream.size());
                  for (int i = 0; i < kSymbols; ++i) decoder.read(f);
                  decoder.finish();
              });

@@ -2,14 +2,14 @@
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from aecodec import _core, container
+from aecodec import _core, chunks, container
 from aecodec.decoder import Decoder
 from aecodec.metrics import psnr  # noqa: F401  for the tests
 
@@ -53,3 +53,15 @@ def same_simd_afterwards() -> Iterator[None]:
 def parse(data: bytes) -> container.Contents:
     """Everything in a file."""
     return container.read(io.BytesIO(data), Decoder(data).index)
+
+
+def with_chunk(data: bytes, kind: bytes, payload: bytes) -> bytes:
+    """A file with a chunk more at its end."""
+    return data + chunks.chunk(kind, payload)
+
+
+def with_header(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """A file whose header (without magic number, with the lengths) is changed, and its checksum right again."""
+    head = Decoder(data).index.head
+    body = data[: head.payload] + change(data[head.payload : head.payload + head.size])
+    return body + chunks.checksum(body, chunks.CODED_CHECK) + data[head.end :]

@@ -31,7 +31,7 @@ def pictures() -> dict[str, np.ndarray]:
 def in_small_tiles(pixels: np.ndarray, quality: int, corrections: list[np.ndarray]) -> bytes:
     """A file with tiles of 64 pixels, which the encoder makes of no picture. corrections: what is added to the latents."""
     model, (height, width, _) = shipped(), pixels.shape
-    header = Header(VERSION, model.identity, RGB, _core.constants.TILE_LOG2_MIN, quality, width, height)
+    header = Header(VERSION, model.mark, RGB, _core.constants.TILE_LOG2_MIN, quality, width, height)
     streams, _ = model.network.encode(pixels, model.frame(header), model.betas, corrections=corrections)
     return container.write(container.Contents(header, streams))
 

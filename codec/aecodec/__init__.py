@@ -114,7 +114,7 @@ def info(data: bytes) -> dict[str, Any]:
     Returns:
         a dictionary of plain values, which `json.dumps` takes: the header's fields (version, model, colour, tile_log2, quality,
         width, height), bytes, bits_per_pixel, alpha, lossless, metadata (bytes by name), streams (the scales that each codes,
-        its bytes, and those of each tile) and chunks (type and bytes of each, in the file's order).
+        its bytes, and those of each tile) and chunks (type and bytes of each, in the file's order; H the header, S a coded tile).
 
     Raises:
         FileError: the file is damaged, cut short, or needs another version of aecodec.

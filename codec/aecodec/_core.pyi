@@ -19,6 +19,7 @@ class constants:
     QUALITIES: Final[int]
     TILE_LOG2_MIN: Final[int]
     TILE_LOG2_MAX: Final[int]
+    MAX_STREAMS: Final[int]
     BLOCK: Final[int]
     GROUP: Final[int]
     OUT_BLOCK: Final[int]
@@ -40,7 +41,6 @@ class constants:
     SIXTEEN_BIT_FRACTION: Final[int]
     RVQ_LEVEL_BITS: Final[int]
     POSSIBLE_BITS: Final[int]
-    LANES: Final[int]
     FREQUENCY_BITS: Final[int]
     TEMPERATURE: Final[float]
     SMOOTH: Final[float]
@@ -72,13 +72,13 @@ def nearest(
 def crc32c(data: Buffer, value: int = 0) -> int:
     """CRC-32C (RFC 3720) of a contiguous buffer's bytes. value: the checksum of the bytes before them, to go on from."""
 
-def rans_encode(symbols: _UInt16, table: _UInt16, frequencies: _UInt16, lanes: int = 2) -> bytes:
+def rans_encode(symbols: _UInt16, table: _UInt16, frequencies: _UInt16) -> bytes:
     """Codes symbols (N,), each with the row table (N,) of frequencies (tables, K), whose rows sum to 2^16.
 
-    `lanes` states are interleaved. Raises ValueError if a symbol has no frequency or a row has another sum.
+    Raises ValueError if a symbol has no frequency or a row has another sum.
     """
 
-def rans_decode(data: bytes, table: _UInt16, frequencies: _UInt16, lanes: int = 2) -> _UInt16:
+def rans_decode(data: bytes, table: _UInt16, frequencies: _UInt16) -> _UInt16:
     """The inverse of `rans_encode`, for len(table) symbols. Raises CorruptStream."""
 
 def frequencies(exponents: NDArray[np.int32]) -> _UInt16:

@@ -1,4 +1,4 @@
-"""Typed, length-prefixed chunks with checksums, and the numbers of variable length in them: docs/format.md, section 1."""
+"""What a file is made of: typed chunks with checksums, and numbers of variable length. docs/format.md, section 1."""
 
 import io
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from itertools import count
 from typing import BinaryIO
 
 from ._core import crc32c
-from .errors import DamagedFile, TruncatedFile, UnsupportedFile
+from .errors import DamagedFile, TruncatedFile
 
-MAGIC = b"\x89AEC\r\n\x1a\n"  # as PNG's: a high bit, both line ends and a DOS end-of-file, to catch text-mode damage
+CHUNK_CHECK, CODED_CHECK = 4, 3  # bytes of a CRC-32C, the low ones, after a chunk; after the header and a coded stream
 
 
 def varint(value: int) -> bytes:
@@ -41,49 +41,60 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
     raise AssertionError
 
 
+def checksum(data: bytes, size: int) -> bytes:
+    """The low bytes of the CRC-32C. Of 3 bytes, a single wrong bit in less than a megabyte changes at least one."""
+    return crc32c(data).to_bytes(4, "little")[:size]
+
+
 def chunk(kind: bytes, payload: bytes) -> bytes:
     body = kind + varint(len(payload)) + payload
-    return body + crc32c(body).to_bytes(4, "little")
+    return body + checksum(body, CHUNK_CHECK)
+
+
+def coded(payload: bytes) -> bytes:
+    """A tile of a coded stream. An empty one needs no checksum."""
+    return payload + checksum(payload, CODED_CHECK) if payload else b""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Where a chunk lies in a file."""
+    """Where a chunk, or a tile of a coded stream, lies in a file."""
 
     kind: bytes
-    start: int  # of the chunk
+    name: str  # for messages
+    start: int  # of what is checked
     payload: int  # where it starts
     size: int  # of the payload, in bytes
+    check: int = CHUNK_CHECK  # bytes of the checksum
+
+    @property
+    def end(self) -> int:
+        return self.payload + self.size + self.check
 
 
-def scan(file: BinaryIO) -> Iterator[Chunk]:
-    """The chunks of a file, without a look at what is in them. Raises FileError if they do not follow one another."""
-    end = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    magic = file.read(len(MAGIC))
-    if magic != MAGIC:
-        if not magic:
-            raise TruncatedFile("the file is empty")
-        if MAGIC.startswith(magic):
-            raise TruncatedFile("the file is cut short")
-        if magic[:4] == MAGIC[:4]:
-            raise DamagedFile("the file's first bytes are damaged, as a transfer in text mode would")
-        raise UnsupportedFile("this is not an .aec file")
-    at = len(MAGIC)
+def scan(file: BinaryIO, at: int, end: int) -> Iterator[Chunk]:
+    """The chunks in a part of a file, without a look at what is in them. Raises FileError if they do not follow one another."""
     while at < end:
         file.seek(at)
-        head = file.read(6)
+        head = file.read(min(6, end - at))
         size, used = read_varint(head, 1)
-        if size + 4 > end - at - used:
+        found = Chunk(head[:1], f"chunk '{head[:1].decode('latin-1')}'", at, at + used, size)
+        if found.end > end:
             raise TruncatedFile("the file is cut short")
-        yield Chunk(head[:1], at, at + used, size)
-        at += used + size + 4
+        yield found
+        at = found.end
 
 
 def load(file: BinaryIO, c: Chunk) -> bytes:
     """A chunk's payload. Raises DamagedFile if its checksum is wrong."""
     file.seek(c.start)
-    data = file.read(c.payload - c.start + c.size + 4)
-    if crc32c(data[:-4]) != int.from_bytes(data[-4:], "little"):
-        raise DamagedFile(f"the file is damaged: chunk '{c.kind.decode('latin-1')}' at byte {c.start} has a wrong checksum")
-    return data[c.payload - c.start : -4]
+    data = file.read(c.end - c.start)
+    body = data[: c.payload - c.start + c.size]
+    if len(data) < c.end - c.start or checksum(body, c.check) != data[len(body) :]:
+        raise DamagedFile(f"the file is damaged: {c.name} at byte {c.start} has a wrong checksum")
+    return body[c.payload - c.start :]
+
+
+def length(file: BinaryIO) -> int:
+    """Of the file, in bytes."""
+    return file.seek(0, io.SEEK_END)

@@ -1,20 +1,25 @@
-"""The .aec file as a whole: which chunks there are, in which order. docs/format.md is its specification.
+"""The .aec file as a whole: the header, which says where everything lies, chunks, and the coded streams. docs/format.md is its
+specification.
 
 Only bytes are looked at here: every length and size is checked before it is used, and no pixel is decoded. A file is read by
 its index, which says where everything lies; so a reader fetches only what it wants.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from .chunks import MAGIC, Chunk, chunk, load, scan
+from .chunks import CODED_CHECK, Chunk, checksum, chunk, coded, length, load, read_varint, scan, varint
 from .errors import DamagedFile, FileError, TruncatedFile, UnsupportedFile
 from .header import MAX_PIXELS, Header
 
+MAGIC = b"\x89AEC"  # the high bit, as PNG's, tells a file from text
+FIRST_MAGIC = b"\x89AEC\r\n\x1a\n"  # of format version 1, which was never released
+
 # Chunk types. A reader must refuse a file with an upper-case type that it does not know, and skip a lower-case one.
-HEADER, ALPHA, LOSSLESS, STREAM = b"H", b"A", b"L", b"S"
+ALPHA, LOSSLESS = b"A", b"L"
 METADATA = {"icc": b"i", "exif": b"e", "xmp": b"x"}
+HEADER, STREAM = b"H", b"S"  # no chunks, but listed with them
 
 
 @dataclass(frozen=True)
@@ -29,19 +34,21 @@ class Contents:
 
 
 def write(contents: Contents) -> bytes:
-    """The bytes of a file. Raises ValueError if a tile of a stream is missing."""
-    parts = [MAGIC, chunk(HEADER, contents.header.pack())]
-    parts += [chunk(METADATA[name], payload) for name, payload in contents.metadata.items()]
+    """The bytes of a file; the header's `streams` and `ahead` follow from the contents. ValueError if a tile is missing."""
+    parts = []
+    for tile in (tile for stream in contents.streams for tile in stream):
+        if tile is None:
+            raise ValueError("a tile of a stream is missing")
+        parts.append(tile)
+    ahead = [chunk(METADATA[name], payload) for name, payload in contents.metadata.items()]
     if contents.alpha is not None:
-        parts.append(chunk(ALPHA, contents.alpha))
+        ahead.append(chunk(ALPHA, contents.alpha))
     if contents.lossless is not None:
-        parts.append(chunk(LOSSLESS, contents.lossless))
-    for stream in contents.streams:
-        for tile in stream:
-            if tile is None:
-                raise ValueError("a tile of a stream is missing")
-            parts.append(chunk(STREAM, tile))
-    return b"".join(parts)
+        ahead.append(chunk(LOSSLESS, contents.lossless))
+    header = replace(contents.header, streams=len(contents.streams), ahead=int(bool(parts and ahead)))
+    lengths = [sum(map(len, ahead))] if header.ahead else []
+    head = MAGIC + header.pack() + b"".join(map(varint, [*lengths, *map(len, parts)]))
+    return b"".join([head, checksum(head, CODED_CHECK), *ahead, *map(coded, parts)])
 
 
 @dataclass
@@ -49,77 +56,117 @@ class Index:
     """What is in a file, and where."""
 
     header: Header
+    head: Chunk
     streams: list[list[Chunk | None]]  # [stream][tile]; None if a damaged file lacks them
-    metadata: dict[str, Chunk]  # by the names of METADATA
-    alpha: Chunk | None
-    lossless: Chunk | None
-    problems: list[str]  # what is wrong with a damaged file
+    chunks: list[Chunk] = field(default_factory=list)  # in the file's order, without those of the streams
+    metadata: dict[str, Chunk] = field(default_factory=dict)  # by the names of METADATA
+    alpha: Chunk | None = None
+    lossless: Chunk | None = None
+    problems: list[str] = field(default_factory=list)  # what is wrong with a damaged file
 
-    def parts(self, streams: int) -> int:
-        """How many coded parts belong to a file of so many streams a tile."""
-        return 0 if self.lossless else streams * self.header.tiles
+    def everything(self) -> list[Chunk]:
+        """The header, the chunks and the coded streams, in the file's order."""
+        coded = [c for tiles in self.streams for c in tiles if c is not None]
+        return sorted([self.head, *self.chunks, *coded], key=lambda c: c.start)
 
 
-def index(file: BinaryIO, streams: int, max_pixels: int = MAX_PIXELS, *, check: bool, partial: bool = False) -> Index:
-    """Finds everything in a file of so many streams a tile.
+def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial: bool = False) -> Index:
+    """Finds everything in a file.
 
-    check: of every chunk's checksum, not of the header's alone. partial: takes what is intact of a damaged file, as long as
+    check: of every part's checksum, not of the header's alone. partial: takes what is intact of a damaged file, as long as
     its header is. Raises FileError if the bytes are not a whole, undamaged file.
     """
-    found: Index | None = None
-    coded: list[Chunk | None] = []
-    try:
-        for c in scan(file):
-            if (found is None) != (c.kind == HEADER):
-                raise DamagedFile("the header is missing" if found is None else "the file has two headers")
-            if found is None:
-                header = Header.unpack(load(file, c))
-                if header.width * header.height > max_pixels:
-                    size = f"{header.width} x {header.height}"
-                    raise UnsupportedFile(f"the file claims {size} pixels, more than the limit of {max_pixels}")
-                found = Index(header, [], {}, None, None, [])
-                continue
-            intact = True
+    end = length(file)
+    header, head, ahead, coded = read_head(file, end)
+    if header.width * header.height > max_pixels:
+        size = f"{header.width} x {header.height}"
+        raise UnsupportedFile(f"the file claims {size} pixels, more than the limit of {max_pixels}")
+    found = Index(header, head, [])
+
+    def intact(c: Chunk) -> bool:
+        try:
             if check:
-                try:
-                    load(file, c)
-                except FileError as error:
-                    if not partial:
-                        raise
-                    found.problems.append(str(error))
-                    intact = False
-            file_chunk(found, coded, c, intact, streams)
-        if found is None:
-            raise TruncatedFile("the file is cut short")
-        if len(coded) < found.parts(streams):
-            raise TruncatedFile(f"the file is cut short: {len(coded)} of {found.parts(streams)} coded parts are there")
-    except FileError as error:
-        if found is None or not partial:
-            raise
-        found.problems.append(str(error))
-        coded += [None] * (found.parts(streams) - len(coded))
-    tiles = found.header.tiles
-    found.streams = [coded[i : i + tiles] for i in range(0, found.parts(streams), tiles)]
+                load(file, c)
+        except FileError as error:
+            if not partial:
+                raise
+            found.problems.append(str(error))
+            return False
+        return True
+
+    def take(chunks: Iterator[Chunk]) -> None:
+        try:
+            for c in chunks:
+                found.chunks.append(c)
+                if intact(c):
+                    file_chunk(found, c)
+        except FileError as error:
+            if not partial:
+                raise
+            found.problems.append(str(error))
+
+    whole = [c for c in coded if c.end <= end]
+    take(scan(file, head.end, ahead if header.streams and ahead <= end else end))
+    parts = [c if intact(c) else None for c in whole] + [None] * (len(coded) - len(whole))
+    if len(whole) < len(coded):
+        cut = f"the file is cut short: {len(whole)} of {len(coded)} coded parts are there"
+        if not partial:
+            raise TruncatedFile(cut)
+        found.problems.append(cut)
+    elif coded:
+        take(scan(file, coded[-1].end, end))
+    if not partial and (found.lossless is None) != bool(header.streams):
+        raise DamagedFile("the file has no pixels" if found.lossless is None else "the file has its pixels twice")
+    found.streams = [parts[i : i + header.tiles] for i in range(0, len(parts), header.tiles)]
     return found
 
 
-def file_chunk(found: Index, coded: list[Chunk | None], c: Chunk, intact: bool, streams: int) -> None:
+def read_head(file: BinaryIO, end: int) -> tuple[Header, Chunk, int, list[Chunk]]:
+    """-> the header, its place, where the coded streams begin, and where every part of them should be.
+
+    Raises FileError if the file does not begin with an intact header.
+    """
+    file.seek(0)
+    data = file.read(64)
+    if not data.startswith(MAGIC):
+        if not data:
+            raise TruncatedFile("the file is empty")
+        raise TruncatedFile("the file is cut short") if MAGIC.startswith(data) else UnsupportedFile("this is not an .aec file")
+    if data.startswith(FIRST_MAGIC):
+        raise UnsupportedFile("the file has format version 1, which no release wrote: compress the picture again")
+    header, used = Header.unpack(data[len(MAGIC) :])
+    if header.parts > end:  # every part has at least the byte of its length
+        raise TruncatedFile("the file is cut short")
+    data += file.read(5 * header.parts)  # at most, and that of the chunks ahead is in the first 64
+    at, sizes = len(MAGIC) + used, []
+    for _ in range(header.ahead + header.parts):
+        size, at = read_varint(data, at)
+        sizes.append(size)
+    if len(data) < at + CODED_CHECK:
+        raise TruncatedFile("the file is cut short")
+    if checksum(data[:at], CODED_CHECK) != data[at : at + CODED_CHECK]:
+        raise DamagedFile("the file is damaged: the header has a wrong checksum")
+    head = Chunk(HEADER, "the header", 0, len(MAGIC), at - len(MAGIC), CODED_CHECK)
+    first = at = head.end + sum(sizes[: header.ahead])
+    coded = []
+    for i, size in enumerate(sizes[header.ahead :]):
+        name = f"stream {i // header.tiles}, tile {i % header.tiles},"
+        coded.append(Chunk(STREAM, name, at, at, size, CODED_CHECK if size else 0))
+        at = coded[-1].end
+    return header, head, first, coded
+
+
+def file_chunk(found: Index, c: Chunk) -> None:
     """Puts a chunk where it belongs. Raises FileError if it belongs nowhere."""
     names = {kind: name for name, kind in METADATA.items()}
-    if c.kind == STREAM or (coded and not intact):  # a damaged chunk among those of the streams is one of them
-        if len(coded) == found.parts(streams):
-            raise DamagedFile("the file has more coded data than its size allows")
-        coded.append(c if intact else None)
-    elif not intact:
-        pass
-    elif c.kind == ALPHA and found.alpha is None:
+    if c.kind == ALPHA and found.alpha is None:
         found.alpha = c
-    elif c.kind == LOSSLESS and found.lossless is None and not coded:
+    elif c.kind == LOSSLESS and found.lossless is None:
         found.lossless = c
     elif c.kind in names and names[c.kind] not in found.metadata:
         found.metadata[names[c.kind]] = c
     elif c.kind in (ALPHA, LOSSLESS):
-        raise DamagedFile(f"the file has a chunk '{c.kind.decode('latin-1')}' too many, or in the wrong place")
+        raise DamagedFile(f"the file has a chunk '{c.kind.decode('latin-1')}' too many")
     elif not c.kind.islower():
         raise UnsupportedFile(f"the file has a chunk '{c.kind.decode('latin-1')}' that this program cannot use")
 

@@ -60,12 +60,13 @@ class Decoder:
         else:
             self._file, self._owned = source, False
         try:
-            streams = 1 + max(s["stream"] for s in self._model.shape["stages"])
-            self.index = container.index(self._file, streams, max_pixels, check=check or partial, partial=partial)
+            self.index = container.index(self._file, max_pixels, check=check or partial, partial=partial)
             self.header = self.index.header
-            if self.header.model != self._model.identity and not self.lossless:
-                wanted, have = f"{self.header.model:08x}", f"{self._model.identity:08x}"
+            if self.header.model != self._model.mark and not self.lossless:
+                wanted, have = f"{self.header.model:06x}", f"{self._model.mark:06x}"
                 raise UnsupportedFile(f"the file needs model {wanted}, and this version of aecodec has model {have}")
+            if self.header.streams not in (0, self._model.streams):
+                raise DamagedFile(f"the file has {self.header.streams} coded streams, but its model has {self._model.streams}")
         except BaseException:
             self.close()
             raise

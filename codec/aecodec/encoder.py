@@ -32,7 +32,7 @@ def header_for(height: int, width: int, quality: int, gray: bool, model: Model) 
     if not QUALITY_MIN <= quality <= QUALITY_MAX or quality != int(quality):
         raise OptionError(f"quality must be a whole number from {QUALITY_MIN} to {QUALITY_MAX}, not {quality}")
     colour, tile_log2 = GRAY if gray else RGB, TILE_LOG2 if height * width < LARGE else TILE_LOG2_OF_LARGE
-    return Header(VERSION, model.identity, colour, tile_log2, int(quality), width, height)
+    return Header(VERSION, model.mark, colour, tile_log2, int(quality), width, height)
 
 
 def without_loss(picture: Picture, effort: int) -> bytes | None:

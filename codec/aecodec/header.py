@@ -1,6 +1,6 @@
-"""The header of an .aec file, whose fields have their one definition here: docs/format.md, section 1."""
+"""The header's fields of an .aec file, which have their one definition here: docs/format.md, section 1."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ._core import constants
@@ -8,14 +8,14 @@ from .chunks import read_varint, varint
 from .errors import DamagedFile, TruncatedFile, UnsupportedFile
 from .options import QUALITY_MAX, QUALITY_MIN
 
-VERSION = 1
+FIRST_VERSION, VERSION = 2, 2  # that are read
 MAX_PIXELS = 1 << 28  # larger pictures are refused, lest a few bytes claim all memory
 GRAY, RGB = 0, 1
 
 
-def packed(bits: int, low: int, high: int) -> Any:
+def packed(bits: int, low: int, high: int, **options: Any) -> Any:
     """A header field of the packed integer: stored as value - low in so many bits."""
-    return field(metadata={"bits": bits, "low": low, "high": high})
+    return field(metadata={"bits": bits, "low": low, "high": high}, **options)
 
 
 def varied(low: int, high: int) -> Any:
@@ -25,13 +25,18 @@ def varied(low: int, high: int) -> Any:
 
 @dataclass(frozen=True)
 class Header:
-    """The header chunk's fields, in the order in which they are stored; this is their one definition."""
+    """The header's fields, in the order in which they are stored."""
 
-    version: int = packed(8, 1, VERSION)
-    model: int = packed(32, 0, 2**32 - 1)  # identity of the model that decodes the file
-    colour: int = packed(4, GRAY, RGB)
+    version: int = packed(4, FIRST_VERSION, VERSION)
+    ahead: int = packed(1, 0, 1, default=0, kw_only=True)  # whether chunks stand before the coded streams
+    reserved: int = packed(3, 0, 0, default=0, kw_only=True)
+    model: int = packed(24, 0, 2**24 - 1)  # the low bits of the identity of the model that decodes the file
+    colour: int = packed(2, GRAY, RGB)
     tile_log2: int = packed(4, constants.TILE_LOG2_MIN, constants.TILE_LOG2_MAX)  # tiles are squares of 2^tile_log2 pixels
-    quality: int = packed(8, QUALITY_MIN, QUALITY_MAX)
+    quality: int = packed(7, QUALITY_MIN, QUALITY_MAX)
+    streams: int = packed(
+        3, 0, constants.MAX_STREAMS, default=0, kw_only=True
+    )  # coded streams of a tile; 0 if the file has no codewords
     width: int = varied(1, 1 << 24)
     height: int = varied(1, 1 << 24)
 
@@ -47,28 +52,27 @@ class Header:
         return word.to_bytes(shift // 8, "little") + tail
 
     @classmethod
-    def unpack(cls, payload: bytes) -> "Header":
+    def unpack(cls, data: bytes) -> tuple["Header", int]:
+        """-> the header that data begin with, and where it ends. Raises FileError if it is none, or not whole."""
         size = sum(f.metadata["bits"] or 0 for f in fields(cls)) // 8
-        if len(payload) < size:
-            raise DamagedFile("the header is too short")
-        if payload[0] + 1 > VERSION:
-            raise UnsupportedFile(f"the file has format version {payload[0] + 1}; this program knows up to {VERSION}")
-        word, at, values = int.from_bytes(payload[:size], "little"), size, {}
+        if len(data) < size:
+            raise TruncatedFile("the file is cut short")
+        version = FIRST_VERSION + data[0] % 16
+        if version > VERSION:
+            raise UnsupportedFile(f"the file has format version {version}; this program knows up to {VERSION}")
+        word, at, values = int.from_bytes(data[:size], "little"), size, {}
         for f in fields(cls):
             bits, low, high = (f.metadata[k] for k in ("bits", "low", "high"))
             if bits is None:
-                try:
-                    value, at = read_varint(payload, at)
-                except TruncatedFile as error:  # the chunk is whole, so its end is not the file's
-                    raise DamagedFile("the header is too short") from error
+                value, at = read_varint(data, at)
             else:
                 value, word = word & ((1 << bits) - 1), word >> bits
+            if value + low > high and f.name == "reserved":
+                raise UnsupportedFile("the file uses a part of the format that this program does not know")
             if value + low > high:
                 raise DamagedFile(f"the header's {f.name} is out of range: {value + low}")
             values[f.name] = value + low
-        if at != len(payload):
-            raise DamagedFile("the header is too long")
-        return cls(**values)
+        return cls(**values), at
 
     @property
     def tile_rows(self) -> int:
@@ -82,6 +86,13 @@ class Header:
     def tiles(self) -> int:
         return self.tile_rows * self.tile_columns
 
+    @property
+    def parts(self) -> int:
+        """How many coded parts the file has: one a stream and tile."""
+        return self.streams * self.tiles
+
     def describe(self) -> dict[str, str | int]:
         """The fields for people and programs."""
-        return {**asdict(self), "colour": "RGB" if self.colour == RGB else "gray", "model": f"{self.model:08x}"}
+        shown = ("version", "model", "colour", "tile_log2", "quality", "width", "height")
+        values = {name: getattr(self, name) for name in shown}
+        return {**values, "colour": "RGB" if self.colour == RGB else "gray", "model": f"{self.model:06x}"}

@@ -23,9 +23,9 @@ def widened(tensor: np.ndarray) -> np.ndarray:
 class Model:
     """A trained network, ready to encode and decode.
 
-    `shape` and `tensors` are what aecodec/network/fixed_point.py wrote; `network` runs them; `identity` is the number that files
-    carry to say which model decodes them; `betas` are the prices of a bit, in squared steps, a stage, that its search was
-    trained for.
+    `shape` and `tensors` are what aecodec/network/fixed_point.py wrote; `network` runs them; `identity` is the model's number, of
+    which files carry the low 24 bits, `mark`, to say which model decodes them; `streams` is how many each tile has; `betas` are the
+    prices of a bit, in squared steps, a stage, that its search was trained for.
     """
 
     def __init__(self, path: Path):
@@ -35,6 +35,8 @@ class Model:
                 self.metadata = json.loads(f.metadata()["aecodec"])
                 self.tensors = {name: widened(f.get_tensor(name)) for name in f.keys()}
             self.shape, self.identity = self.metadata["shape"], self.metadata["identity"]
+            self.mark = self.identity & 0xFFFFFF
+            self.streams = 1 + max(s["stream"] for s in self.shape["stages"])  # of a tile
             self.betas = [self.metadata["beta"]] * len(self.shape["stages"])
             self.network = _core.Network(self.shape, self.tensors)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:

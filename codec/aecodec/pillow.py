@@ -19,7 +19,7 @@ from typing import IO, Any, BinaryIO, cast
 from PIL import Image, ImageFile
 
 from . import encoder
-from .chunks import MAGIC
+from .container import MAGIC
 from .decoder import SCALES, Decoder
 from .errors import AecodecError
 from .files import SUFFIX
@@ -31,7 +31,7 @@ MIME = "image/x-aec"
 
 
 def accept(prefix: bytes) -> bool:
-    return prefix.startswith(MAGIC[:4])
+    return prefix.startswith(MAGIC)
 
 
 class AecImageFile(ImageFile.ImageFile):

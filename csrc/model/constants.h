@@ -9,6 +9,7 @@ namespace aec {
 constexpr int kQualities = 100;  // 1..100; tables have a row for each
 constexpr int kTileLog2Min = 6;  // tiles are squares of 2^tile_log2 pixels
 constexpr int kTileLog2Max = 16;
+constexpr int kMaxStreams = 7;  // of a tile
 
 // Section 2, the model file: sizes.
 constexpr int kBlock = 8;           // pixels on a side of a position of level 0
@@ -56,7 +57,6 @@ constexpr int kPossibleBits = 13;                     // codewords that cost mor
 static_assert(kSquareBits + kInverseVarianceBits == kExponentBits, "a square over a variance is an exponent");
 
 // Section 4, rANS.
-constexpr int kLanes = 2;           // interleaved states of a stream
 constexpr int kFrequencyBits = 16;  // frequencies sum to 2^16
 
 // No part of the format: what training and the encoder's search share.

@@ -183,6 +183,7 @@ void check(const NetworkShape& shape) {
         const std::string stage = numbered("stages", static_cast<int64_t>(i));
         expect(stage, "level", s.level, i ? 0 : levels - 1, i ? before.level : levels - 1);
         expect(stage, "stream", s.stream, i ? before.stream : 0, i ? before.stream + 1 : 0);
+        expect(stage, "stream", s.stream, 0, kMaxStreams - 1);
         before = s;
     }
 }

@@ -17,10 +17,9 @@ void check_sums(const uint16_t* frequencies, int64_t tables, int64_t k) {
     }
 }
 
-py::bytes rans_encode(const Array<uint16_t>& symbols, const Array<uint16_t>& table, const Array<uint16_t>& frequencies,
-                      int lanes) {
-    if (symbols.ndim() != 1 || frequencies.ndim() != 2 || lanes < 1 || lanes > 64)
-        throw py::value_error("arrays of other axes, or " + std::to_string(lanes) + " lanes, which must be 1 to 64");
+py::bytes rans_encode(const Array<uint16_t>& symbols, const Array<uint16_t>& table,
+                      const Array<uint16_t>& frequencies) {
+    if (symbols.ndim() != 1 || frequencies.ndim() != 2) throw py::value_error("arrays of other axes");
     expect(table, {symbols.shape(0)}, "table");
     const int64_t n = symbols.shape(0), tables = frequencies.shape(0), k = frequencies.shape(1);
     const uint16_t *s = symbols.data(), *t = table.data(), *f = frequencies.data();
@@ -28,7 +27,7 @@ py::bytes rans_encode(const Array<uint16_t>& symbols, const Array<uint16_t>& tab
     {
         py::gil_scoped_release release;
         check_sums(f, tables, k);
-        RansEncoder encoder(lanes);
+        RansEncoder encoder;
         for (int64_t i = 0; i < n; ++i) {
             if (t[i] >= tables || s[i] >= k || f[t[i] * k + s[i]] == 0)
                 throw std::invalid_argument("a symbol has no frequency");
@@ -39,10 +38,8 @@ py::bytes rans_encode(const Array<uint16_t>& symbols, const Array<uint16_t>& tab
     return py::bytes(out);
 }
 
-Array<uint16_t> rans_decode(const py::bytes& data, const Array<uint16_t>& table, const Array<uint16_t>& frequencies,
-                            int lanes) {
-    if (table.ndim() != 1 || frequencies.ndim() != 2 || lanes < 1 || lanes > 64)
-        throw py::value_error("arrays of other axes, or " + std::to_string(lanes) + " lanes, which must be 1 to 64");
+Array<uint16_t> rans_decode(const py::bytes& data, const Array<uint16_t>& table, const Array<uint16_t>& frequencies) {
+    if (table.ndim() != 1 || frequencies.ndim() != 2) throw py::value_error("arrays of other axes");
     const int64_t n = table.shape(0), tables = frequencies.shape(0), k = frequencies.shape(1);
     const uint16_t *t = table.data(), *f = frequencies.data();
     const std::string_view bytes(data);
@@ -50,7 +47,7 @@ Array<uint16_t> rans_decode(const py::bytes& data, const Array<uint16_t>& table,
     uint16_t* s = symbols.mutable_data();
     py::gil_scoped_release release;
     check_sums(f, tables, k);
-    RansDecoder decoder(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), lanes);
+    RansDecoder decoder(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
     for (int64_t i = 0; i < n; ++i) {
         if (t[i] >= tables) throw std::invalid_argument("no such table");
         s[i] = static_cast<uint16_t>(decoder.read(f + t[i] * k));
@@ -75,9 +72,9 @@ Array<uint16_t> prior_frequencies(const Array<int32_t>& exponents) {
 
 void add_entropy(py::module_& m) {
     using namespace py::literals;
-    m.def("rans_encode", &rans_encode, exact("symbols"), exact("table"), exact("frequencies"), "lanes"_a = kLanes,
+    m.def("rans_encode", &rans_encode, exact("symbols"), exact("table"), exact("frequencies"),
           "Codes symbols (N,), each with the row table (N,) of frequencies (tables, K), to bytes.");
-    m.def("rans_decode", &rans_decode, "data"_a, exact("table"), exact("frequencies"), "lanes"_a = kLanes,
+    m.def("rans_decode", &rans_decode, "data"_a, exact("table"), exact("frequencies"),
           "The inverse of rans_encode, for len(table) symbols.");
     m.def("frequencies", &prior_frequencies, exact("exponents"),
           "The prior's frequencies, which sum to 2^16, for exponents -log2 of the masses with 16 fractional bits.");

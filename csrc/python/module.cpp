@@ -15,6 +15,7 @@ void add_constants(py::module_& m) {
     c["QUALITIES"] = kQualities;
     c["TILE_LOG2_MIN"] = kTileLog2Min;
     c["TILE_LOG2_MAX"] = kTileLog2Max;
+    c["MAX_STREAMS"] = kMaxStreams;
     c["BLOCK"] = kBlock;
     c["GROUP"] = kGroup;
     c["OUT_BLOCK"] = kOutBlock;
@@ -36,7 +37,6 @@ void add_constants(py::module_& m) {
     c["SIXTEEN_BIT_FRACTION"] = kSixteenBitFraction;
     c["RVQ_LEVEL_BITS"] = kRvqLevelBits;
     c["POSSIBLE_BITS"] = kPossibleBits;
-    c["LANES"] = kLanes;
     c["FREQUENCY_BITS"] = kFrequencyBits;
     c["TEMPERATURE"] = kTemperature;
     c["SMOOTH"] = kSmooth;

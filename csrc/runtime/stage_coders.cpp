@@ -50,7 +50,7 @@ void StageEncoder::code(Band& band) {
     const int64_t columns = where_.tiles.width();
     std::vector<RansEncoder*> coders;
     for (int64_t c = 0; c < columns; ++c)
-        coders.push_back(&open_coders_.try_emplace({stream, where_.tile(band, c)}, kLanes).first->second);
+        coders.push_back(&open_coders_.try_emplace({stream, where_.tile(band, c)}).first->second);
     const bool finish = where_.finishes_tiles(band);
     std::vector<double> bits(columns);
     parallel_for(columns, where_.threads, 1, [&](int64_t begin, int64_t end, int) {
@@ -76,7 +76,7 @@ void StageDecoder::code(Band& band) {
         if (missing_[tile]) continue;
         const auto* data = reinterpret_cast<const uint8_t*>(tiles_[tile]->data());
         columns.push_back(c);
-        coders.push_back(&open_coders_.try_emplace({stream, tile}, data, tiles_[tile]->size(), kLanes).first->second);
+        coders.push_back(&open_coders_.try_emplace({stream, tile}, data, tiles_[tile]->size()).first->second);
     }
     const bool finish = where_.finishes_tiles(band);
     parallel_for(static_cast<int64_t>(columns.size()), where_.threads, 1, [&](int64_t begin, int64_t end, int) {

@@ -10,60 +10,54 @@ from pathlib import Path
 import numpy as np
 import reference
 
-WORDS_A_LINE = 4
+BYTES_A_LINE = 8
 
 
 def row(at: int, data: bytes, meaning: str) -> str:
     return f"{at:02X}  {data.hex(' ').upper():<25}{meaning}".rstrip()
 
 
-def explain_header(h: reference.Header, payload: bytes, at: int) -> Iterator[str]:
-    colour = ("gray", "RGB")[h.colour]
-    meanings = [
-        (1, f"version {h.version}, less 1"),
-        (4, f"model {h.model:08X}"),
-        (1, f"colour {h.colour}, {colour}, in the low 4 bits; tile_log2 {h.tile_log2}, less 6, in the high ones"),
-        (1, f"quality {h.quality}, less 1"),
-    ]
-    end = reference.varint(payload, 7)[1]
-    meanings += [(end - 7, f"width {h.width}, less 1"), (len(payload) - end, f"height {h.height}, less 1")]
-    for size, meaning in meanings:
-        yield row(at, payload[:size], meaning)
-        at, payload = at + size, payload[size:]
+def explain_header(data: bytes) -> Iterator[str]:
+    """The header, with the lengths of what follows."""
+    h, end = reference.header(data)
+    kind = f"colour {h.colour}, {('gray', 'RGB')[h.colour]}"
+    yield row(0, data[:4], "magic number")
+    yield row(4, data[4:5], f"version {h.version}, less 2, in the low 4 bits; ahead {h.ahead}")
+    yield row(5, data[5:8], f"model {h.model:06X}")
+    yield row(8, data[8:10], f"{kind}; tile_log2 {h.tile_log2}, less 6; quality {h.quality}, less 1; {h.streams} streams")
+    at = 10
+    names = [f"width {h.width}, less 1", f"height {h.height}, less 1"] + ["bytes of chunks before the streams"] * h.ahead
+    names += [f"length of {name}" for name in stream_names(h)]
+    for name in names:
+        end = reference.varint(data, at)[1]
+        yield row(at, data[at:end], name)
+        at = end
+    yield row(at, data[at : at + 3], f"CRC-32C of 00 to {at - 1:02X}, its low 3 bytes")
 
 
-def explain_stream(payload: bytes, at: int) -> Iterator[str]:
-    reader = reference.Reader(payload)
-    for i, state in enumerate(reader.states):
-        yield row(at + 5 * i, payload[5 * i : 5 * i + 5], f"{('first', 'second')[i]} state, {state:010X}")
-    words = list(reader.words)
-    for i in range(0, len(words), WORDS_A_LINE):
-        part = words[i : i + WORDS_A_LINE]
-        yield row(at + 10 + 2 * i, payload[10 + 2 * i :][: 2 * len(part)], "words " + " ".join(f"{w:04X}" for w in part))
+def stream_names(h: reference.Header) -> list[str]:
+    return [f"stream {s}, tile {t}" for s in range(h.streams) for t in range(len(h.corners))]
+
+
+def explain_stream(payload: bytes, at: int, name: str) -> Iterator[str]:
+    for i in range(0, len(payload), BYTES_A_LINE):
+        yield row(
+            at + i, payload[i : i + BYTES_A_LINE], "bytes" if i else f"{name}: the state, {payload[:5].hex().upper()}, and bytes"
+        )
 
 
 def explain_bytes(data: bytes) -> Iterator[str]:
-    """A row for every few bytes, in their order."""
-    head, _ = reference.parse(data)
-    tile = 1 << head.tile_log2
-    tiles = -(-head.width // tile) * -(-head.height // tile)
-    at, coded = len(reference.MAGIC), 0
-    yield row(0, data[:at], "magic number")
-    for kind, payload in reference.chunks(data):
-        end = reference.varint(data, at + 1)[1]
-        name = {"H": "header", "S": f"stream {coded // tiles}, tile {coded % tiles}"}.get(kind, "metadata")
-        yield row(at, data[at : at + 1], f"type {kind}: {name}")
-        yield row(at + 1, data[at + 1 : end], f"length {len(payload)}")
-        if kind == "H":
-            yield from explain_header(head, payload, end)
-        elif kind == "S":
-            yield from explain_stream(payload, end)
-            coded += 1
-        else:
-            yield row(end, payload, "")
-        crc, end = end + len(payload), end + len(payload) + 4
-        yield row(crc, data[crc:end], f"CRC-32C of {at:02X} to {crc - 1:02X}")
-        at = end
+    """A row for every few bytes, in their order; of a file without chunks."""
+    file = reference.parse(data)
+    rows = list(explain_header(data))
+    yield from rows
+    at = int(rows[-1][:2], 16) + 3
+    for payload, name in zip(file.streams, stream_names(file.header), strict=True):
+        yield from explain_stream(payload, at, name)
+        at += len(payload)
+        if payload:
+            yield row(at, data[at : at + 3], f"CRC-32C of {at - len(payload):02X} to {at - 1:02X}, its low 3 bytes")
+            at += 3
 
 
 def numbers(values: np.ndarray) -> str:
@@ -74,16 +68,16 @@ class Tracing(reference.Reader):
     """A reader that keeps what it reads: (state before, frequencies, k, state after)."""
 
     def symbol(self, frequencies: np.ndarray) -> int:
-        before = self.states[0]
+        before = self.state
         k = super().symbol(frequencies)
-        self.read.append((before, frequencies, k, self.states[1]))
+        self.read.append((before, frequencies, k, self.state))
         return k
 
 
 def explain_codes(data: bytes) -> Iterator[str]:
     """The symbols of the first position of the coarsest stage, where every feature is zero. Needs a model for it, no network."""
     model = reference.load_model()
-    head, payloads = reference.parse(data)
+    head, _, payloads, _ = reference.parse(data)
     f = np.zeros((1, 1, model.shape["channels"][-1]), np.int64)
     mu, sigma = (x[0, 0] for x in reference.prior(model, 0, f, head.quality))
     reader, books = Tracing(payloads[0]), reference.codebooks(model, 0)

@@ -23,7 +23,7 @@ MODEL_FILE = Path(__file__).parents[2] / "codec" / "aecodec" / "weights" / "aeco
 
 # --- Section 1: container -------------------------------------------------------------------------------------------------------
 
-MAGIC = bytes.fromhex("89 41 45 43 0D 0A 1A 0A")
+MAGIC = bytes.fromhex("89 41 45 43")
 
 
 class Chunk(NamedTuple):
@@ -35,12 +35,28 @@ class Header(NamedTuple):
     """Section 1, Header: the fields in the order in which they are stored."""
 
     version: int
+    ahead: int
+    reserved: int
     model: int
     colour: int
     tile_log2: int
     quality: int
+    streams: int
     width: int
     height: int
+
+    @property
+    def corners(self) -> list[tuple[int, int]]:
+        """Of the tiles, in the order of their streams: (y, x) in pixels."""
+        tile = 1 << self.tile_log2
+        return [(y, x) for y in range(0, self.height, tile) for x in range(0, self.width, tile)]
+
+
+class File(NamedTuple):
+    header: Header
+    ahead: list[Chunk]  # before the coded streams
+    streams: list[bytes]  # of every stream and tile, in the order in which they are stored
+    behind: list[Chunk]
 
 
 def require(condition: bool, message: str) -> None:
@@ -66,6 +82,11 @@ def crc32c(data: bytes) -> int:
     return crc ^ 0xFFFFFFFF
 
 
+def short_check(data: bytes) -> bytes:
+    """Section 1: the low three bytes of the CRC-32C."""
+    return crc32c(data).to_bytes(4, "little")[:3]
+
+
 def varint(data: bytes, at: int) -> tuple[int, int]:
     """Section 1. Returns the number and where it ends."""
     number = 0
@@ -80,9 +101,8 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def chunks(data: bytes) -> list[Chunk]:
-    """Section 1: all chunks of a file, their checksums verified."""
-    require(data[:8] == MAGIC, "not an .aec file")
-    found, start = [], len(MAGIC)
+    """Section 1: all chunks of a part of a file, their checksums verified."""
+    found, start = [], 0
     while start < len(data):
         length, payload = varint(data, start + 1)
         end = payload + length
@@ -93,32 +113,49 @@ def chunks(data: bytes) -> list[Chunk]:
     return found
 
 
-def header(payload: bytes) -> Header:
-    """Section 1, Header."""
-    require(len(payload) >= 7, "truncated")
-    packed, fixed = int.from_bytes(payload[:7], "little"), []
-    for bits, smallest in ((8, 1), (32, 0), (4, 0), (4, 6), (8, 1)):
+def header(data: bytes) -> tuple[Header, int]:
+    """Section 1, Header: the fields, and where they end."""
+    require(len(data) >= 10, "truncated")
+    packed, fixed = int.from_bytes(data[4:10], "little"), []
+    for bits, smallest in ((4, 2), (1, 0), (3, 0), (24, 0), (2, 0), (4, 6), (7, 1), (3, 0)):
         fixed.append((packed & (1 << bits) - 1) + smallest)
         packed >>= bits
-    width, at = varint(payload, 7)
-    height, at = varint(payload, at)
+    width, at = varint(data, 10)
+    height, at = varint(data, at)
     h = Header(*fixed, width + 1, height + 1)
-    require(at == len(payload), "bytes after the header")
-    require(h.version == 1 and h.colour <= 1 and h.tile_log2 <= 16 and h.quality <= 100, "a field out of range")
+    require(h.version == 2 and h.reserved == 0, "another version of the format")
+    require(h.colour <= 1 and h.tile_log2 <= 16 and h.quality <= 100, "a field out of range")
     require(max(h.width, h.height) <= 1 << 24 and h.width * h.height <= 1 << 28, "too large")
-    return h
+    return h, at
 
 
-def parse(data: bytes) -> tuple[Header, list[bytes]]:
-    """Section 1: the header and the coded streams, in the order in which they are stored."""
-    parts = chunks(data)
-    kinds = [c.kind for c in parts]
-    require(kinds[:1] == ["H"] and kinds.count("H") == 1, "not one header, as the first chunk")
-    require(kinds.count("A") <= 1, "two alpha channels")
+def parse(data: bytes) -> File:
+    """Section 1: what is in a file, all checksums verified."""
+    require(data[:4] == MAGIC, "not an .aec file")
+    h, at = header(data)
+    ahead, at = varint(data, at) if h.ahead else (0, at)
+    lengths = []
+    for _ in range(h.streams * len(h.corners)):
+        length, at = varint(data, at)
+        lengths.append(length)
+    require(short_check(data[:at]) == data[at : at + 3], "a wrong checksum")
+    at += 3
+    require(at + ahead <= len(data), "truncated")
+    before, at = chunks(data[at : at + ahead]), at + ahead
+    streams = []
+    for length in lengths:
+        streams.append(data[at : at + length])
+        at += length
+        if length:
+            require(short_check(streams[-1]) == data[at : at + 3], "a wrong checksum, or truncated")
+            at += 3
+    found = File(h, before, streams, chunks(data[at:]))
+    kinds = [c.kind for c in found.ahead + found.behind]
     for kind in kinds:
-        require(kind in "HALS" or "a" <= kind <= "z", "a chunk that is needed and not known")
-    require("L" not in kinds, "a lossless file: its pixels are a WebP file")
-    return header(parts[0].payload), [c.payload for c in parts if c.kind == "S"]
+        require(kind in "AL" or "a" <= kind <= "z", "a chunk that is needed and not known")
+    require(kinds.count("A") <= 1, "two alpha channels")
+    require(kinds.count("L") == int(h.streams == 0), "no pixels, or more than one form of them")
+    return found
 
 
 # --- Section 2: the model file --------------------------------------------------------------------------------------------------
@@ -227,15 +264,14 @@ def output(model: Model, head: Header, f: np.ndarray, level: int, scale: int) ->
 def decode(data: bytes, scale: int = 1) -> np.ndarray:
     """Section 3: the pixels of a file, or of its picture reduced by scale."""
     model = load_model()
-    head, payloads = parse(data)
-    require(head.model == model.identity, "the file needs another model")
+    head, _, payloads, _ = parse(data)
+    require(head.streams > 0, "a lossless file: its pixels are a WebP file")
+    require(head.model == model.identity & 0xFFFFFF, "the file needs another model")
     all_stages, levels = model.shape["stages"], len(model.shape["channels"])
     stages = all_stages if scale == 1 else all_stages[: {p["scale"]: p["stages"] for p in model.shape["previews"]}[scale]]
 
-    tile = 1 << head.tile_log2
-    corners = [(y, x) for y in range(0, head.height, tile) for x in range(0, head.width, tile)]
-    count = 1 + max(stage["stream"] for stage in all_stages)
-    require(len(payloads) == count * len(corners), "not a stream for every tile")
+    tile, corners = 1 << head.tile_log2, head.corners
+    require(head.streams == 1 + max(stage["stream"] for stage in all_stages), "not the streams of the model")
     readers = [Reader(payload) for payload in payloads]
 
     level = levels - 1
@@ -277,28 +313,29 @@ class Reader:
     """Section 4, rANS: takes symbols from one stream."""
 
     def __init__(self, payload: bytes):
-        require(not payload or (len(payload) >= 10 and len(payload) % 2 == 0), "a damaged stream")
-        self.states = [int.from_bytes(payload[at : at + 5], "little") for at in (0, 5)] if payload else []
-        require(all(x >= 1 << 24 for x in self.states), "a damaged stream")
-        self.words = iter(struct.unpack(f"<{len(payload[10:]) // 2}H", payload[10:]))
+        require(payload[:1] != b"\0", "a damaged stream")
+        self.state, self.bytes = 0, iter(payload)
+        self.fill()
+
+    def fill(self) -> None:
+        while self.state < 1 << 32:
+            byte = next(self.bytes, None)
+            if byte is None:
+                break
+            self.state = self.state << 8 | byte
 
     def symbol(self, frequencies: np.ndarray) -> int:
         """frequencies: int64 (n,), of sum 65536."""
-        require(len(self.states) == 2, "a stream that ends too early")
-        x, other = self.states
+        x = self.state
         ends = frequencies.cumsum()
         k = int(ends.searchsorted(x & 65535, side="right"))
         f = int(frequencies[k])
-        x = f * (x >> 16) + (x & 65535) - (int(ends[k]) - f)
-        if x < 1 << 24:
-            word = next(self.words, None)
-            require(word is not None, "a stream that ends too early")
-            x = x << 16 | word
-        self.states = [other, x]
+        self.state = f * (x >> 16) + (x & 65535) - (int(ends[k]) - f)
+        self.fill()
         return k
 
     def finished(self) -> bool:
-        return all(x == 1 << 24 for x in self.states) and next(self.words, None) is None
+        return self.state == 0 and next(self.bytes, None) is None
 
 
 class Books(NamedTuple):
