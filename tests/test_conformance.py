@@ -57,7 +57,18 @@ def test_the_reference_gives_the_pixels_of_the_conformance_set(name):
 
 
 @pytest.mark.parametrize(
-    "name, scale", [("gray-60", 2), ("gray-60", 4), ("gray-60", 8), ("tiles-40", 2), ("tiles-40", 8), ("wild-1", 4), ("wild-1", 8)]
+    "name, scale",
+    [
+        ("gray-60", 2),
+        ("gray-60", 4),
+        ("gray-60", 8),
+        ("thin-60", 2),
+        ("thin-60", 8),
+        ("tiles-40", 2),
+        ("tiles-40", 8),
+        ("wild-1", 4),
+        ("wild-1", 8),
+    ],
 )
 def test_reduced_pictures(name, scale):
     np.testing.assert_array_equal(reference.decode(golden(name), scale), Decoder(golden(name), threads=1).decode(scale=scale))

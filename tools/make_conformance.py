@@ -18,11 +18,12 @@ from aecodec.model import shipped
 from aecodec.picture import Picture
 
 ROOT = Path(__file__).parent.parent
+PHOTO = ROOT / "examples" / "parrots.png"
 OUT = ROOT / "tests" / "conformance"
 
 
 def pictures() -> dict[str, np.ndarray]:
-    photo = np.asarray(Image.open(ROOT / "examples" / "parrots.png").convert("RGB"))
+    photo = np.asarray(Image.open(PHOTO).convert("RGB"))
     y, x = np.mgrid[:50, :70]
     lines = np.where((x + 2 * y) % 17 < 3, 0, 255).astype(np.uint8)
     return {"photo": photo[200:330, 300:490], "gray": photo[100:164, 500:600, 1], "lines": lines, "pixel": photo[:1, :1]}
@@ -45,10 +46,11 @@ def wild() -> bytes:
 
 
 def files() -> dict[str, bytes]:
-    made = {}
+    made, photo = {}, np.asarray(Image.open(PHOTO).convert("RGB"))
     for name, pixels in pictures().items():
         for quality in (10, 60, 95):
             made[f"{name}-{quality}"] = encode(Picture.of(pixels), quality, mode="lossy").data
+    made["thin-60"] = encode(Picture.of(photo[:300, :9]), 60, mode="lossy").data
     made["tiles-40"] = in_small_tiles(pictures()["photo"][:100, :150].copy(), 40, [])
     made["wild-1"] = wild()
     return made

@@ -11,6 +11,7 @@ import numpy as np
 from . import _core, alpha, chunks, container, lossless
 from .chunks import Chunk
 from .errors import DamagedFile, OptionError, PictureError, UnsupportedFile
+from .folding import unfolded
 from .header import GRAY, MAX_PIXELS
 from .model import Model, shipped
 from .picture import Picture, crop, reduce
@@ -196,9 +197,19 @@ class Decoder:
             raise OptionError(f"the region {x},{y},{w},{h} is not inside the picture of {size} pixels")
         return y // scale, x // scale, -(-(y + h) // scale), -(-(x + w) // scale)
 
+    def _coded(self, scale: int, box: Region) -> tuple[int, Region]:
+        """The scale and the box of what is coded that hold a box of a reduced picture."""
+        fold = self.header.fold
+        return (scale, box) if fold is None else (1, fold.coded_box(self._enlarged(scale, box)))
+
+    def _enlarged(self, scale: int, box: Region) -> Region:
+        """The box of the full picture of which a box of the reduced one has the means."""
+        top, left, bottom, right = (n * scale for n in box)
+        return top, left, min(bottom, self.header.height), min(right, self.header.width)
+
     def _streams(self, scale: int, box: Region) -> list[list[bytes | None]]:
         """The coded tiles that a box of a reduced picture depends on; None for all others."""
-        areas = self._model.network.tiles(self._model.frame(self.header), scale, box)
+        areas = self._model.network.tiles(self._model.frame(self.header), *self._coded(scale, box))
 
         def wanted(c: Chunk | None, tile: int, area: Region) -> bytes | None:
             row, column = divmod(tile, self.header.tile_columns)
@@ -215,13 +226,15 @@ class Decoder:
         return pixels if bits == 8 else pixels.astype(np.uint16) * 257
 
     def _pixels(self, streams: list[list[bytes | None]], scale: int, box: Region, bits: int = 8) -> np.ndarray:
-        network, frame = self._model.network, self._model.frame(self.header)
+        network, frame, fold = self._model.network, self._model.frame(self.header), self.header.fold
         with damage():
             decode = network.decode if bits == 8 else network.decode_sixteen_bit
-            pixels = decode(streams, frame, scale, box, self._threads)
+            pixels = decode(streams, frame, *self._coded(scale, box), self._threads)
         if self.header.colour == GRAY:
-            return np.asarray((pixels.sum(2, dtype=np.uint32) // 3).astype(pixels.dtype))
-        return pixels
+            pixels = np.asarray((pixels.sum(2, dtype=np.uint32) // 3).astype(pixels.dtype))
+        if fold is None:
+            return pixels
+        return np.ascontiguousarray(reduce(unfolded(pixels, fold, self._enlarged(scale, box)), scale))
 
 
 @contextlib.contextmanager

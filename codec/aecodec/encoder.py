@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from . import alpha, container, lossless
 from .container import Contents
 from .effort import encode_best, level_of
-from .errors import OptionError
-from .header import GRAY, RGB, VERSION, Header
+from .errors import OptionError, PictureError
+from .folding import folded
+from .header import GRAY, MAX_SIDE, RGB, VERSION, Header
 from .model import Model, shipped
 from .options import EFFORT_DEFAULT, MODES, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from .picture import Picture
@@ -28,9 +29,11 @@ class Encoding:
 
 
 def header_for(height: int, width: int, quality: int, gray: bool, model: Model) -> Header:
-    """Raises OptionError if the quality is not 1 to 100."""
+    """Raises OptionError if the quality is not 1 to 100, PictureError if a side is longer than files can say."""
     if not QUALITY_MIN <= quality <= QUALITY_MAX or quality != int(quality):
         raise OptionError(f"quality must be a whole number from {QUALITY_MIN} to {QUALITY_MAX}, not {quality}")
+    if max(height, width) > MAX_SIDE:
+        raise PictureError(f"the picture is {width} x {height} pixels; sides of more than {MAX_SIDE} have no place in a file")
     colour, tile_log2 = GRAY if gray else RGB, TILE_LOG2 if height * width < LARGE else TILE_LOG2_OF_LARGE
     return Header(VERSION, model.mark, colour, tile_log2, int(quality), width, height)
 
@@ -85,8 +88,8 @@ def encode(
     if mode not in MODES:
         raise OptionError(f"mode must be one of {', '.join(MODES)}, not {mode}")
     model = model or shipped()
-    rgb = picture.rgb()
     header, level = header_for(picture.height, picture.width, quality, picture.gray, model), level_of(effort)
+    rgb = folded(picture.rgb(), header.fold)
     exact = None if mode == "lossy" else without_loss(picture, effort)
     useful = math.inf if exact is None else len(exact)
     streams, bits = encode_best(model, rgb, header, level, threads, useful)

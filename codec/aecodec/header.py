@@ -6,9 +6,11 @@ from typing import Any
 from ._core import constants
 from .chunks import read_varint, varint
 from .errors import DamagedFile, TruncatedFile, UnsupportedFile
+from .fold import Fold, fold_of
 from .options import QUALITY_MAX, QUALITY_MIN
 
 FIRST_VERSION, VERSION = 2, 2  # that are read
+MAX_SIDE = 1 << 24  # in pixels
 MAX_PIXELS = 1 << 28  # larger pictures are refused, lest a few bytes claim all memory
 GRAY, RGB = 0, 1
 
@@ -37,8 +39,8 @@ class Header:
     streams: int = packed(
         3, 0, constants.MAX_STREAMS, default=0, kw_only=True
     )  # coded streams of a tile; 0 if the file has no codewords
-    width: int = varied(1, 1 << 24)
-    height: int = varied(1, 1 << 24)
+    width: int = varied(1, MAX_SIDE)
+    height: int = varied(1, MAX_SIDE)
 
     def pack(self) -> bytes:
         word, shift, tail = 0, 0, b""
@@ -75,12 +77,22 @@ class Header:
         return cls(**values), at
 
     @property
+    def fold(self) -> Fold | None:
+        """How the picture is folded to what is coded; None if it is coded as it is."""
+        return fold_of(self.height, self.width)
+
+    @property
+    def coded_size(self) -> tuple[int, int]:
+        """(rows, columns) of what is coded, in pixels."""
+        return self.fold.coded_size if self.fold else (self.height, self.width)
+
+    @property
     def tile_rows(self) -> int:
-        return -(-self.height // (1 << self.tile_log2))
+        return -(-self.coded_size[0] // (1 << self.tile_log2))
 
     @property
     def tile_columns(self) -> int:
-        return -(-self.width // (1 << self.tile_log2))
+        return -(-self.coded_size[1] // (1 << self.tile_log2))
 
     @property
     def tiles(self) -> int:

@@ -45,7 +45,7 @@ class Model:
     @staticmethod
     def frame(header: Header) -> _core.Frame:
         """What the network must know of a file's picture."""
-        return _core.Frame(header.height, header.width, header.quality, header.tile_log2)
+        return _core.Frame(*header.coded_size, header.quality, header.tile_log2)
 
 
 @functools.cache

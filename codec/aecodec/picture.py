@@ -156,8 +156,17 @@ class Picture:
 
 
 def reduce(pixels: np.ndarray, scale: int) -> np.ndarray:
-    """uint8 (H, W) or (H, W, 3) -> the means of scale x scale pixels, (⌈H/scale⌉, ⌈W/scale⌉)."""
-    return pixels if scale == 1 else np.asarray(Image.fromarray(pixels).reduce(scale))
+    """uint8 or uint16 (H, W) or (H, W, 3) -> the means of scale x scale pixels, (⌈H/scale⌉, ⌈W/scale⌉)."""
+    if scale == 1:
+        return pixels
+    if pixels.dtype == np.uint8:
+        return np.asarray(Image.fromarray(pixels).reduce(scale))
+    rows, columns = (np.arange(0, n, scale) for n in pixels.shape[:2])
+    total = np.add.reduceat(np.add.reduceat(pixels.astype(np.int64), rows, 0), columns, 1)
+    count = np.diff(rows, append=pixels.shape[0])[:, None] * np.diff(columns, append=pixels.shape[1])
+    count = count.reshape(*count.shape, *[1] * (pixels.ndim - 2))
+    means: np.ndarray = (total + count // 2) * ((1 << 24) // count) >> 24  # Pillow's arithmetic
+    return means.astype(pixels.dtype)
 
 
 def crop(pixels: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:

@@ -46,10 +46,28 @@ class Header(NamedTuple):
     height: int
 
     @property
+    def piece(self) -> int:
+        """Section 3, thin pictures: n, or 0 if the picture is not folded."""
+        if min(self.width, self.height) > 32 and self.width <= 65536:
+            return 0
+        n = 64
+        while n * n < self.width * self.height:
+            n += 64
+        return n if max(self.width, self.height) > n else 0
+
+    @property
+    def coded(self) -> tuple[int, int]:
+        """The rows and columns that are coded: section 3, thin pictures."""
+        if not self.piece:
+            return self.height, self.width
+        stacked = -(-max(self.width, self.height) // self.piece) * min(self.width, self.height)
+        return (stacked, self.piece) if self.width > self.height else (self.piece, stacked)
+
+    @property
     def corners(self) -> list[tuple[int, int]]:
         """Of the tiles, in the order of their streams: (y, x) in pixels."""
         tile = 1 << self.tile_log2
-        return [(y, x) for y in range(0, self.height, tile) for x in range(0, self.width, tile)]
+        return [(y, x) for y in range(0, self.coded[0], tile) for x in range(0, self.coded[1], tile)]
 
 
 class File(NamedTuple):
@@ -257,14 +275,28 @@ def output(model: Model, head: Header, f: np.ndarray, level: int, scale: int) ->
     n = (8 << level) // scale
     x = convolve(model, "out" if scale == 1 else f"preview.{scale}", clamp(f, 16383))[:, :, : 3 * n * n]
     x = x.reshape(*x.shape[:2], 3, n, n).transpose(0, 1, 3, 4, 2).reshape(*x.shape[:2], -1)
-    pixels = np.clip(unfold(x, n) + 128, 0, 255)[: -(-head.height // scale), : -(-head.width // scale)]
+    pixels = np.clip(unfold(x, n) + 128, 0, 255)[: -(-head.coded[0] // scale), : -(-head.coded[1] // scale)]
     return (pixels if head.colour else pixels.sum(axis=2) // 3).astype(np.uint8)
 
 
 def decode(data: bytes, scale: int = 1) -> np.ndarray:
     """Section 3: the pixels of a file, or of its picture reduced by scale."""
-    model = load_model()
     head, _, payloads, _ = parse(data)
+    if head.piece:
+        return means(unfold_thin(decode_coded(head, payloads, 1), head), scale)
+    return decode_coded(head, payloads, scale)
+
+
+def unfold_thin(pixels: np.ndarray, head: Header) -> np.ndarray:
+    """Section 3, thin pictures: (rows, columns) or (rows, columns, 3) that were coded → the picture's."""
+    wide = head.width > head.height
+    joined = np.concatenate(np.split(pixels, -(-max(head.width, head.height) // head.piece), int(not wide)), int(wide))
+    return joined[: head.height, : head.width]
+
+
+def decode_coded(head: Header, payloads: list[bytes], scale: int) -> np.ndarray:
+    """Section 3: what is coded, reduced by scale."""
+    model = load_model()
     require(head.streams > 0, "a lossless file: its pixels are a WebP file")
     require(head.model == model.identity & 0xFFFFFF, "the file needs another model")
     all_stages, levels = model.shape["stages"], len(model.shape["channels"])
@@ -275,7 +307,7 @@ def decode(data: bytes, scale: int = 1) -> np.ndarray:
     readers = [Reader(payload) for payload in payloads]
 
     level = levels - 1
-    f = np.zeros((-(-head.height >> 3 + level), -(-head.width >> 3 + level), model.shape["channels"][-1]), np.int64)
+    f = np.zeros((-(-head.coded[0] >> 3 + level), -(-head.coded[1] >> 3 + level), model.shape["channels"][-1]), np.int64)
     for i, stage in enumerate(stages):
         while level > stage["level"]:
             level -= 1
