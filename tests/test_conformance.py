@@ -185,6 +185,15 @@ def test_the_reference_shares_nothing_with_the_codec(tmp_path):
     np.testing.assert_array_equal(np.asarray(Image.open(out)), reference.decode(golden("gray-10")))
 
 
+def test_the_protective_copy_is_that_of_the_page():
+    photo = np.asarray(Image.open(HERE.parent / "examples" / "parrots.png").convert("RGB"))[:300, :300]
+    data = aecodec.compress(photo, 40, protect=True)
+    file = reference.parse(data)
+    copies = [c.payload for c in file.behind if c.kind == "p"]
+    end = Decoder(data).index.head.end
+    assert copies == [reference.protective_copy(file, data[:end], copies[0][end])]
+
+
 def block_after(marker: str) -> list[str]:
     """The lines of the page's first code block after a text."""
     return re.search(r"^```text\n(.*?)^```$", PAGE[PAGE.index(marker) :], re.MULTILINE | re.DOTALL)[1].splitlines()

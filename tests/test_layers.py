@@ -69,7 +69,7 @@ LAWS = {
         any(inside(n, "bench") for n in names) and not inside(module, "bench", "cli.lab")
     ),
     "the container knows no pixel": lambda module, names: (
-        inside(module, "header", "fold", "chunks", "container")
+        inside(module, "header", "fold", "chunks", "protection", "container")
         and (roots(names) & HEAVY or any(inside(n, "picture", "alpha", "lossless", "model", "_core.Network") for n in names))
     ),
     "the network knows no file": lambda module, names: (

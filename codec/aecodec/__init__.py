@@ -58,7 +58,12 @@ LAZY = {
 
 
 def compress(
-    image: "np.ndarray | Image", quality: int = QUALITY_DEFAULT, *, effort: int = EFFORT_DEFAULT, threads: int = 0
+    image: "np.ndarray | Image",
+    quality: int = QUALITY_DEFAULT,
+    *,
+    effort: int = EFFORT_DEFAULT,
+    protect: bool = False,
+    threads: int = 0,
 ) -> bytes:
     """Compresses a picture to the bytes of an .aec file.
 
@@ -69,6 +74,8 @@ def compress(
             image, whose ICC profile, EXIF and XMP are kept. At most 2^28 pixels.
         quality: a whole number, 1 to 100.
         effort: 1 to 9, fast to small; see docs/effort.md.
+        protect: add a protective copy, for at most a quarter more bytes, from which `Decoder(partial=True)` takes the header and
+            any one of the coarsest tiles if they are lost or damaged. A picture that is kept without loss has none.
         threads: 0 for one a core.
 
     Returns:
@@ -81,7 +88,7 @@ def compress(
     from . import encoder
     from .picture import Picture
 
-    return encoder.encode(Picture.of(image), quality, threads, effort=effort).data
+    return encoder.encode(Picture.of(image), quality, threads, effort=effort, protect=protect).data
 
 
 def decompress(data: bytes, *, threads: int = 0) -> "np.ndarray":
@@ -113,8 +120,9 @@ def info(data: bytes) -> dict[str, Any]:
 
     Returns:
         a dictionary of plain values, which `json.dumps` takes: the header's fields (version, model, colour, tile_log2, quality,
-        width, height), bytes, bits_per_pixel, alpha, lossless, metadata (bytes by name), streams (the scales that each codes,
-        its bytes, and those of each tile) and chunks (type and bytes of each, in the file's order; H the header, S a coded tile).
+        width, height), bytes, bits_per_pixel, alpha, lossless, protected, metadata (bytes by name), streams (the scales that each
+        codes, its bytes, and those of each tile) and chunks (type and bytes of each, in the file's order; H the header, S a coded
+        tile).
 
     Raises:
         FileError: the file is damaged, cut short, or needs another version of aecodec.

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
+from . import protection
 from .chunks import CODED_CHECK, Chunk, checksum, chunk, coded, length, load, read_varint, scan, varint
 from .errors import DamagedFile, FileError, TruncatedFile, UnsupportedFile
 from .header import MAX_PIXELS, Header
@@ -17,7 +18,7 @@ MAGIC = b"\x89AEC"  # the high bit, as PNG's, tells a file from text
 FIRST_MAGIC = b"\x89AEC\r\n\x1a\n"  # of format version 1, which was never released
 
 # Chunk types. A reader must refuse a file with an upper-case type that it does not know, and skip a lower-case one.
-ALPHA, LOSSLESS = b"A", b"L"
+ALPHA, LOSSLESS, PROTECTION = b"A", b"L", b"p"
 METADATA = {"icc": b"i", "exif": b"e", "xmp": b"x"}
 HEADER, STREAM = b"H", b"S"  # no chunks, but listed with them
 
@@ -31,6 +32,7 @@ class Contents:
     metadata: dict[str, bytes] = field(default_factory=dict)  # by the names of METADATA
     alpha: bytes | None = None  # a PNG file of one 8-bit channel
     lossless: bytes | None = None  # a WebP file of the pixels; there are no streams then
+    protected: bool = False  # whether there is a protective copy of the header and of stream 0, if there are streams
 
 
 def write(contents: Contents) -> bytes:
@@ -48,7 +50,13 @@ def write(contents: Contents) -> bytes:
     header = replace(contents.header, streams=len(contents.streams), ahead=int(bool(parts and ahead)))
     lengths = [sum(map(len, ahead))] if header.ahead else []
     head = MAGIC + header.pack() + b"".join(map(varint, [*lengths, *map(len, parts)]))
-    return b"".join([head, checksum(head, CODED_CHECK), *ahead, *map(coded, parts)])
+    head += checksum(head, CODED_CHECK)
+    data = b"".join([head, *ahead, *map(coded, parts)])
+    if contents.protected and parts:
+        coarse = parts[: header.tiles]
+        groups = protection.groups_for(coarse, len(data) - protection.SHARE * (len(head) + 16))  # 16: chunk, number of groups
+        data += chunk(PROTECTION, protection.pack(head, coarse, groups))
+    return data
 
 
 @dataclass
@@ -62,7 +70,10 @@ class Index:
     metadata: dict[str, Chunk] = field(default_factory=dict)  # by the names of METADATA
     alpha: Chunk | None = None
     lossless: Chunk | None = None
+    protection: Chunk | None = None
     problems: list[str] = field(default_factory=list)  # what is wrong with a damaged file
+    repaired: dict[int, bytes] = field(default_factory=dict)  # tiles of stream 0 from the protective copy, by their number
+    repairs: list[str] = field(default_factory=list)  # what came back from the protective copy
 
     def everything(self) -> list[Chunk]:
         """The header, the chunks and the coded streams, in the file's order."""
@@ -77,11 +88,21 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
     its header is. Raises FileError if the bytes are not a whole, undamaged file.
     """
     end = length(file)
-    header, head, ahead, coded = read_head(file, end)
+    problem = None
+    try:
+        header, head, ahead, coded = read_head(file, end)
+    except FileError as error:
+        if not partial:
+            raise
+        header, head, ahead, coded = read_head(file, end, find_copy(file, error))
+        problem = str(error)
     if header.width * header.height > max_pixels:
         size = f"{header.width} x {header.height}"
         raise UnsupportedFile(f"the file claims {size} pixels, more than the limit of {max_pixels}")
     found = Index(header, head, [])
+    if problem is not None:
+        found.problems.append(problem)
+        found.repairs.append("the header")
 
     def intact(c: Chunk) -> bool:
         try:
@@ -118,15 +139,52 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
     if not partial and (found.lossless is None) != bool(header.streams):
         raise DamagedFile("the file has no pixels" if found.lossless is None else "the file has its pixels twice")
     found.streams = [parts[i : i + header.tiles] for i in range(0, len(parts), header.tiles)]
+    if found.streams and found.protection is not None and None in found.streams[0]:
+        repair(file, found, coded[: header.tiles])
     return found
 
 
-def read_head(file: BinaryIO, end: int) -> tuple[Header, Chunk, int, list[Chunk]]:
+def repair(file: BinaryIO, found: Index, coarse: list[Chunk]) -> None:
+    """Takes what is missing of stream 0 from the protective copy. coarse: where its tiles should be."""
+    assert found.protection is not None  # the caller has looked
+    tiles = [None if c is None else load(file, c) for c in found.streams[0]]
+    try:
+        found.repaired = protection.repaired(load(file, found.protection), found.head.end, tiles, [c.size for c in coarse])
+    except FileError as error:
+        found.problems.append(str(error))
+    for tile in found.repaired:
+        found.streams[0][tile] = coarse[tile]
+        found.repairs.append(f"stream 0, tile {tile}")
+
+
+def find_copy(file: BinaryIO, error: FileError) -> int:
+    """Where the protective copy of the header begins, the last one if there are several. Raises `error` if there is none."""
+    file.seek(0)
+    data = file.read()
+    at = len(data)
+    while (at := data.rfind(MAGIC, 1, at)) > 0:
+        try:
+            read_head(file, len(data), at)
+            return at
+        except FileError:
+            continue
+    raise error
+
+
+def load_part(file: BinaryIO, found: Index, stream: int, tile: int) -> bytes | None:
+    """A tile of a coded stream, or None if it is lost. Raises DamagedFile if its checksum is wrong."""
+    if stream == 0 and tile in found.repaired:
+        return found.repaired[tile]
+    c = found.streams[stream][tile]
+    return None if c is None else load(file, c)
+
+
+def read_head(file: BinaryIO, end: int, start: int = 0) -> tuple[Header, Chunk, int, list[Chunk]]:
     """-> the header, its place, where the coded streams begin, and where every part of them should be.
 
-    Raises FileError if the file does not begin with an intact header.
+    start: of the bytes that are read, those of the header or of a copy of it. Raises FileError if they are no intact header.
     """
-    file.seek(0)
+    file.seek(start)
     data = file.read(64)
     if not data.startswith(MAGIC):
         if not data:
@@ -163,6 +221,8 @@ def file_chunk(found: Index, c: Chunk) -> None:
         found.alpha = c
     elif c.kind == LOSSLESS and found.lossless is None:
         found.lossless = c
+    elif c.kind == PROTECTION and found.protection is None:
+        found.protection = c
     elif c.kind in names and names[c.kind] not in found.metadata:
         found.metadata[names[c.kind]] = c
     elif c.kind in (ALPHA, LOSSLESS):
@@ -177,6 +237,6 @@ def read(file: BinaryIO, found: Index) -> Contents:
     def loaded(c: Chunk | None) -> bytes | None:
         return None if c is None else load(file, c)
 
-    streams = [[loaded(c) for c in tiles] for tiles in found.streams]
+    streams = [[load_part(file, found, s, t) for t in range(len(tiles))] for s, tiles in enumerate(found.streams)]
     metadata = {name: load(file, c) for name, c in found.metadata.items()}
-    return Contents(found.header, streams, metadata, loaded(found.alpha), loaded(found.lossless))
+    return Contents(found.header, streams, metadata, loaded(found.alpha), loaded(found.lossless), found.protection is not None)

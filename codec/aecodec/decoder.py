@@ -9,7 +9,6 @@ from typing import BinaryIO
 import numpy as np
 
 from . import _core, alpha, chunks, container, lossless
-from .chunks import Chunk
 from .errors import DamagedFile, OptionError, PictureError, UnsupportedFile
 from .folding import unfolded
 from .header import GRAY, MAX_PIXELS
@@ -107,6 +106,17 @@ class Decoder:
     def problems(self) -> list[str]:
         """What is wrong with a damaged file, a line each; empty unless `partial` was asked for."""
         return self.index.problems
+
+    @property
+    def repairs(self) -> list[str]:
+        """What of `problems` does not matter, as a protective copy (`protect=True`) had it: "the header", "stream 0, tile 3"."""
+        return self.index.repairs
+
+    @property
+    def guesses(self) -> bool:
+        """Whether a part of a damaged file is missing, so that pixels are guessed, or alpha or metadata left out."""
+        missing = any(c is None for tiles in self.index.streams for c in tiles)
+        return missing or len(self.problems) > len(self.repairs)
 
     @property
     def metadata(self) -> dict[str, bytes]:
@@ -211,12 +221,13 @@ class Decoder:
         """The coded tiles that a box of a reduced picture depends on; None for all others."""
         areas = self._model.network.tiles(self._model.frame(self.header), *self._coded(scale, box))
 
-        def wanted(c: Chunk | None, tile: int, area: Region) -> bytes | None:
+        def wanted(stream: int, tile: int) -> bytes | None:
             row, column = divmod(tile, self.header.tile_columns)
-            inside = area[0] <= row < area[2] and area[1] <= column < area[3]
-            return chunks.load(self._file, c) if inside and c is not None else None
+            top, left, bottom, right = areas[stream]
+            inside = top <= row < bottom and left <= column < right
+            return container.load_part(self._file, self.index, stream, tile) if inside else None
 
-        return [[wanted(c, i, area) for i, c in enumerate(tiles)] for tiles, area in zip(self.index.streams, areas, strict=True)]
+        return [[wanted(stream, tile) for tile in range(self.header.tiles)] for stream in range(len(self.index.streams))]
 
     def _exact(self, scale: int, box: Region, bits: int) -> np.ndarray:
         h = self.header

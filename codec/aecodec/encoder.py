@@ -1,9 +1,10 @@
 """Pictures to .aec bytes: where picture, network and container meet. The way back is in decoder.py."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import alpha, container, lossless
+from ._core import constants
 from .container import Contents
 from .effort import encode_best, level_of
 from .errors import OptionError, PictureError
@@ -17,6 +18,10 @@ from .rate_distortion import cost_of, size_of
 # Smaller tiles make regions cheaper: of 12 megapixels, a region of 256x256 takes 8 to 30 % of the whole with tiles of 512 pixels,
 # and 20 to 40 % with 1024. They cost 0.1 to 0.3 % of the file there, and more in a small picture.
 TILE_LOG2, TILE_LOG2_OF_LARGE, LARGE = 10, 9, 1 << 22
+PROTECTED_TILE_LOG2, PROTECTED_TILES = (
+    8,
+    4,
+)  # at most; at least, if smaller tiles can do it: what is lost is small, and so is its copy
 
 
 @dataclass(frozen=True)
@@ -28,14 +33,18 @@ class Encoding:
     lossless: bool = False
 
 
-def header_for(height: int, width: int, quality: int, gray: bool, model: Model) -> Header:
+def header_for(height: int, width: int, quality: int, gray: bool, model: Model, protect: bool = False) -> Header:
     """Raises OptionError if the quality is not 1 to 100, PictureError if a side is longer than files can say."""
     if not QUALITY_MIN <= quality <= QUALITY_MAX or quality != int(quality):
         raise OptionError(f"quality must be a whole number from {QUALITY_MIN} to {QUALITY_MAX}, not {quality}")
     if max(height, width) > MAX_SIDE:
         raise PictureError(f"the picture is {width} x {height} pixels; sides of more than {MAX_SIDE} have no place in a file")
-    colour, tile_log2 = GRAY if gray else RGB, TILE_LOG2 if height * width < LARGE else TILE_LOG2_OF_LARGE
-    return Header(VERSION, model.mark, colour, tile_log2, int(quality), width, height)
+    large = height * width >= LARGE
+    tile_log2 = PROTECTED_TILE_LOG2 if protect else TILE_LOG2_OF_LARGE if large else TILE_LOG2
+    header = Header(VERSION, model.mark, GRAY if gray else RGB, tile_log2, int(quality), width, height)
+    while protect and header.tiles < PROTECTED_TILES and header.tile_log2 > constants.TILE_LOG2_MIN:
+        header = replace(header, tile_log2=header.tile_log2 - 1)
+    return header
 
 
 def without_loss(picture: Picture, effort: int) -> bytes | None:
@@ -47,10 +56,12 @@ def without_loss(picture: Picture, effort: int) -> bytes | None:
     return None if picture.rounded or not lossless.is_synthetic(picture.pixels) else lossless.pack(picture.pixels, effort)
 
 
-def written(picture: Picture, header: Header, streams: list[list[bytes]], exact: bytes | None = None) -> bytes:
+def written(
+    picture: Picture, header: Header, streams: list[list[bytes]], exact: bytes | None = None, protect: bool = False
+) -> bytes:
     """The file of a picture's codes, or of its exact pixels."""
     opacity = None if picture.alpha is None else alpha.pack(picture.alpha)
-    return container.write(Contents(header, streams, picture.metadata, opacity, exact))
+    return container.write(Contents(header, streams, picture.metadata, opacity, exact, protect))
 
 
 def encode_exactly(picture: Picture, effort: int = EFFORT_DEFAULT) -> Encoding | None:
@@ -67,6 +78,7 @@ def encode(
     model: Model | None = None,
     effort: int = EFFORT_DEFAULT,
     mode: str = "auto",
+    protect: bool = False,
 ) -> Encoding:
     """Compresses a picture.
 
@@ -78,6 +90,8 @@ def encode(
         effort: 1 to 9, fast to small.
         mode: "auto" keeps a synthetic picture without loss if that costs less, by bits and λ times the squared error; "lossy"
             always codes codewords.
+        protect: add a protective copy of the header and the coarsest codes, for at most a quarter more bytes if there are several
+            tiles; a picture that is kept without loss has none.
 
     Returns:
         the file, and what the prior expected of it.
@@ -88,11 +102,11 @@ def encode(
     if mode not in MODES:
         raise OptionError(f"mode must be one of {', '.join(MODES)}, not {mode}")
     model = model or shipped()
-    header, level = header_for(picture.height, picture.width, quality, picture.gray, model), level_of(effort)
+    header, level = header_for(picture.height, picture.width, quality, picture.gray, model, protect), level_of(effort)
     rgb = folded(picture.rgb(), header.fold)
     exact = None if mode == "lossy" else without_loss(picture, effort)
     useful = math.inf if exact is None else len(exact)
     streams, bits = encode_best(model, rgb, header, level, threads, useful)
     if exact is not None and (useful < size_of(streams) or 8 * useful < cost_of(model, rgb, header, streams, threads)):
         return Encoding(written(picture, header, [], exact), [], lossless=True)
-    return Encoding(written(picture, header, streams), bits)
+    return Encoding(written(picture, header, streams, protect=protect), bits)

@@ -34,7 +34,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def compress_file(
-    source: Path | str, target: Path | str, quality: int = QUALITY_DEFAULT, *, effort: int = EFFORT_DEFAULT, threads: int = 0
+    source: Path | str,
+    target: Path | str,
+    quality: int = QUALITY_DEFAULT,
+    *,
+    effort: int = EFFORT_DEFAULT,
+    protect: bool = False,
+    threads: int = 0,
 ) -> int:
     """Compresses a picture file. If that fails, nothing is written, and an older target stays as it is.
 
@@ -43,6 +49,7 @@ def compress_file(
         target: the .aec file, which is replaced if it exists.
         quality: a whole number, 1 to 100.
         effort: 1 to 9, fast to small; see docs/effort.md.
+        protect: see `compress`.
         threads: 0 for one a core.
 
     Returns:
@@ -53,7 +60,7 @@ def compress_file(
         OptionError: the quality or the effort is out of range.
         OSError: a file cannot be read or written.
     """
-    encoding = encoder.encode(Picture.load(Path(source)), quality, threads, effort=effort)
+    encoding = encoder.encode(Picture.load(Path(source)), quality, threads, effort=effort, protect=protect)
     with replacing(Path(target)) as out:
         out.write(encoding.data)
     return len(encoding.data)

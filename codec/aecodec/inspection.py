@@ -21,6 +21,7 @@ def info(data: bytes) -> dict[str, Any]:
         "bits_per_pixel": round(8 * len(data) / (header.width * header.height), 4),
         "alpha": index.alpha is not None,
         "lossless": decoder.lossless,
+        "protected": index.protection is not None,
         "metadata": {name: c.size for name, c in index.metadata.items()},
         "streams": streams,
         "chunks": [{"type": c.kind.decode("latin-1"), "bytes": c.size} for c in index.everything()],

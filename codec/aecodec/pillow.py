@@ -7,6 +7,7 @@ Image.open("x.aec") reads the header; pixels are decoded when they are asked for
 im.save("x.aec") takes these options:
     quality: a whole number, 1 to 100.
     effort: 1 to 9, fast to small; see docs/effort.md.
+    protect: True adds a protective copy; see `aecodec.compress`.
     icc_profile, exif, xmp: bytes (exif also an Image.Exif), or None to leave out what the picture brought along.
 
 As Pillow wants it, open raises UnidentifiedImageError if the file is no .aec file or its header is damaged, load raises OSError
@@ -95,7 +96,7 @@ def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     picture = replace(picture, metadata=metadata)
     quality, effort = options.get("quality", QUALITY_DEFAULT), options.get("effort", EFFORT_DEFAULT)
     try:
-        file.write(encoder.encode(picture, quality, effort=effort).data)
+        file.write(encoder.encode(picture, quality, effort=effort, protect=bool(options.get("protect"))).data)
     except AecodecError as error:
         raise ValueError(str(error)) from error
 

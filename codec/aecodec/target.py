@@ -31,7 +31,7 @@ def bisect(good: Callable[[int], bool], low: int, high: int) -> int | None:
     return found
 
 
-def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFORT_DEFAULT) -> TargetResult:
+def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFORT_DEFAULT, protect: bool = False) -> TargetResult:
     """The best quality whose file is small enough.
 
     Args:
@@ -39,6 +39,7 @@ def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFO
         size: bytes, at most.
         threads: 0 for one a core.
         effort: 1 to 9, fast to small.
+        protect: add a protective copy, which counts.
 
     Raises:
         OptionError: no quality makes so small a file, or the effort is out of range.
@@ -49,7 +50,7 @@ def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFO
     encodings: dict[int, Encoding] = {}
 
     def fits(quality: int) -> bool:
-        encodings[quality] = encode(picture, quality, threads, effort=effort, mode="lossy")
+        encodings[quality] = encode(picture, quality, threads, effort=effort, mode="lossy", protect=protect)
         return len(encodings[quality].data) <= size
 
     quality = bisect(fits, QUALITY_MIN, QUALITY_MAX)
@@ -59,7 +60,9 @@ def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFO
     return TargetResult(encodings[quality], quality)
 
 
-def for_psnr(picture: Picture, wanted: float, threads: int = 0, effort: int = EFFORT_DEFAULT) -> TargetResult:
+def for_psnr(
+    picture: Picture, wanted: float, threads: int = 0, effort: int = EFFORT_DEFAULT, protect: bool = False
+) -> TargetResult:
     """The smallest file that is good enough.
 
     Args:
@@ -67,6 +70,7 @@ def for_psnr(picture: Picture, wanted: float, threads: int = 0, effort: int = EF
         wanted: PSNR in dB over all colours, at least.
         threads: 0 for one a core.
         effort: 1 to 9, fast to small.
+        protect: add a protective copy, which counts.
 
     Raises:
         OptionError: no quality reaches this PSNR, or the effort is out of range.
@@ -74,7 +78,7 @@ def for_psnr(picture: Picture, wanted: float, threads: int = 0, effort: int = EF
     found: dict[int, TargetResult] = {}
 
     def falls_short(quality: int) -> bool:
-        encoding = encode(picture, quality, threads, effort=effort, mode="lossy")
+        encoding = encode(picture, quality, threads, effort=effort, mode="lossy", protect=protect)
         reached = psnr(picture.pixels, decode(encoding.data, threads).pixels)
         found[quality] = TargetResult(encoding, quality, reached)
         return reached < wanted

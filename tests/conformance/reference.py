@@ -176,6 +176,18 @@ def parse(data: bytes) -> File:
     return found
 
 
+def protective_copy(file: File, head: bytes, groups: int) -> bytes:
+    """Section 1: what the payload of `p` should be. head: the header's bytes, from the magic number through the checksum."""
+    require(groups < 128, "a varint of more than one byte")
+    copy = head + bytes([groups])
+    for group in range(groups):
+        members = file.streams[: len(file.header.corners)][group::groups]
+        longest = max(map(len, members))
+        filled = [np.frombuffer(tile.ljust(longest, b"\0"), np.uint8) for tile in members]
+        copy += np.bitwise_xor.reduce(filled).tobytes()
+    return copy
+
+
 # --- Section 2: the model file --------------------------------------------------------------------------------------------------
 
 

@@ -46,6 +46,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # older releases of clic
 @click.option("--target-size", type=Size(), help="The best quality in so many bytes: 50000, 50k, 48KiB.")
 @click.option("--target-bpp", type=click.FloatRange(min=0, min_open=True), help="The best quality in so many bits per pixel.")
 @click.option("--target-psnr", type=click.FloatRange(min=0, min_open=True), help="The smallest file with this PSNR in dB.")
+@click.option("--protect", is_flag=True, help="Add a protective copy of the coarse codes: up to a quarter more bytes.")
 @click.option("--strip", is_flag=True, help="Drop ICC profile, EXIF and XMP.")
 @click.option("--first-frame", is_flag=True, help="Of animations, take the first picture.")
 @batch.options
@@ -56,6 +57,7 @@ def compress(
     target_size: float | None,
     target_bpp: float | None,
     target_psnr: float | None,
+    protect: bool,
     strip: bool,
     first_frame: bool,
     common: CommonOptions,
@@ -71,7 +73,7 @@ def compress(
 
     jobs, single = plan(inputs, common.output, common.recursive, is_picture, SUFFIX, lambda p: p.suffix == SUFFIX)
     workers, threads = batch.threads_of(len(jobs), common)
-    wish = Wish(quality, target_size, target_bpp, target_psnr, effort)
+    wish = Wish(quality, target_size, target_bpp, target_psnr, effort, protect)
 
     def work(job: Job) -> Outcome:
         outcome = compress_one(job, wish, threads, strip, first_frame)
@@ -91,6 +93,7 @@ class Wish:
     bpp: float | None  # bits per pixel
     psnr: float | None  # dB
     effort: int
+    protect: bool
 
     @property
     def searched(self) -> bool:
@@ -102,13 +105,13 @@ class Wish:
         from .. import encoder, target
 
         if self.psnr is not None:
-            return target.for_psnr(picture, self.psnr, threads, self.effort)
+            return target.for_psnr(picture, self.psnr, threads, self.effort, self.protect)
         if self.size is not None:
-            return target.for_size(picture, self.size, threads, self.effort)
+            return target.for_size(picture, self.size, threads, self.effort, self.protect)
         if self.bpp is not None:
-            return target.for_size(picture, self.bpp * picture.pixels_count / 8, threads, self.effort)
+            return target.for_size(picture, self.bpp * picture.pixels_count / 8, threads, self.effort, self.protect)
         quality = QUALITY_DEFAULT if self.quality is None else self.quality
-        return target.TargetResult(encoder.encode(picture, quality, threads, effort=self.effort), quality)
+        return target.TargetResult(encoder.encode(picture, quality, threads, effort=self.effort, protect=self.protect), quality)
 
 
 def compress_one(job: Job, wish: Wish, threads: int, strip: bool, first_frame: bool) -> Outcome:

@@ -3,12 +3,16 @@
 import io
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from . import batch
 from .batch import Batch, CommonOptions, Outcome
 from .paths import STREAM, Job, plan
+
+if TYPE_CHECKING:
+    from ..decoder import Decoder
 
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP", "tiff": "TIFF", "ppm": "PPM"}  # ours, and Pillow's names
 SUFFIXES = {"jpeg": ".jpg"}
@@ -61,12 +65,20 @@ def decompress(
         source = io.BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source
         with Decoder(source, partial=allow_partial, threads=threads, check=region is None and scale == "1") as decoder:
             picture = decoder.picture(int(scale), region, int(bits))
-            problems = list(decoder.problems)
+            damage = describe_damage(decoder)
         before = len(source.getvalue()) if isinstance(source, io.BytesIO) else source.stat().st_size
         with batch.writing(job.target) as out:
             picture.save(out, format)
             after = out.seek(0, io.SEEK_END)
-        message = f"{job.source}: {'; '.join(problems)}; the rest is a guess" if problems else ""
+        message = f"{job.source}: {damage}" if damage else ""
         return Outcome(str(job.source), str(job.target), "done", before, after, picture.width, picture.height, message=message)
 
     batch.run(Batch(planned, single, workers, common), work)
+
+
+def describe_damage(decoder: "Decoder") -> str:
+    """What is wrong with a damaged file, what of it came back, and what that means; nothing of an intact one."""
+    if not decoder.problems:
+        return ""
+    rest = "the rest is a guess" if decoder.guesses else "nothing is missing"
+    return "; ".join([*decoder.problems, *(f"{part} is repaired from the protective copy" for part in decoder.repairs), rest])

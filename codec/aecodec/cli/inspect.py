@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import AecodecError, PictureError
+from ..errors import AecodecError, FileError, PictureError
 from .batch import one_line
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def info(source: Path, as_json: bool) -> None:
         click.echo(f"{name}: {size} bytes")
     if facts["lossless"]:
         click.echo(f"pixels without loss: {sum(c['bytes'] for c in facts['chunks'] if c['type'] == 'L')} bytes")
+    if facts["protected"]:
+        click.echo(f"protective copy: {sum(c['bytes'] for c in facts['chunks'] if c['type'] == 'p')} bytes")
     for stream in facts["streams"]:
         tiles = stream["tiles"]
         each = f"{len(tiles)} tile{'s' * (len(tiles) > 1)}" + (f" of {min(tiles)} to {max(tiles)} bytes" if len(tiles) > 1 else "")
@@ -65,8 +67,21 @@ def verify(files: tuple[Path, ...], quiet: bool) -> None:
         except (AecodecError, OSError) as error:
             failed = True
             text = one_line(error)
+            if isinstance(error, FileError) and (repairs := repairs_of(path)):
+                text += f"; decompress --allow-partial repairs {', '.join(repairs)}"
             click.echo(f"aecodec: {text if str(path) in text else f'{path}: {text}'}", err=True)
     sys.exit(1 if failed else 0)
+
+
+def repairs_of(path: Path) -> list[str]:
+    """What of a damaged file comes back from its protective copy."""
+    from ..decoder import Decoder
+
+    try:
+        with Decoder(path, partial=True) as decoder:
+            return decoder.repairs
+    except (AecodecError, OSError):
+        return []
 
 
 @click.command()
