@@ -46,6 +46,7 @@ __all__ = [
     "from_tokens",
     "info",
     "nearest",
+    "sample",
     "tokens",
 ]
 LAZY = {
@@ -171,6 +172,45 @@ def from_tokens(tokens: "Tokens") -> "np.ndarray":
     from .tokenizer import from_tokens
 
     return from_tokens(tokens)
+
+
+def sample(
+    size: tuple[int, int] | None = None,
+    *,
+    seed: int = 0,
+    temperature: float = 1.0,
+    quality: int | None = None,
+    like: bytes | None = None,
+    stage: int = 0,
+    threads: int = 0,
+) -> "np.ndarray":
+    """A picture from the prior: codes are drawn, coarse to fine, by the probabilities that the entropy coder would give them.
+
+    Ancestral sampling of a hierarchical VAE (Vahdat and Kautz, NeurIPS 2020); docs/beyond.md shows what it gives.
+
+    Args:
+        size: (width, height) in pixels; of a picture of its own.
+        seed: 0 to 2^64 - 1; the same seed gives the same picture on every machine.
+        temperature: 0 to 4; the masses of the prior are raised to the power of 1 / temperature. 0 takes the likeliest codes.
+        quality: 1 to 100, which says how fine the details are; by default 60, or that of `like`.
+        like: the bytes of an .aec file whose coarse codes are kept, instead of a size.
+        stage: the first stage to draw, 0 to 7; those before are the file's.
+        threads: 0 for one a core.
+
+    Returns:
+        uint8 (height, width, 3), or (height, width) if `like` is gray.
+
+    Raises:
+        OptionError: an argument is out of range, or there is neither a size nor a file, or both.
+        FileError: the file is damaged, cut short, or needs another version of aecodec.
+        PictureError: the file has its pixels without loss, and no codewords.
+    """
+    from .sampling import sample_file
+
+    return decompress(
+        sample_file(size, seed=seed, temperature=temperature, quality=quality, like=like, stage=stage, threads=threads),
+        threads=threads,
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -168,6 +168,14 @@ class Network:
         Raises ValueError if they have another shape, or a code is of a codeword that is impossible where it stands.
         """
 
+    def draw(
+        self, frame: Frame, seed: int, sharpness: int, codes: list[NDArray[np.uint8]] = ..., threads: int = 0
+    ) -> tuple[list[list[bytes]], list[float]]:
+        """The same from the first stages' codes, as many as there are; the others' are drawn from the prior.
+
+        seed: 0 to 2^64 - 1. sharpness: 1 to 65536, 256 divided by the temperature. Raises ValueError as `encode_codes` does.
+        """
+
     def decode(
         self,
         streams: Sequence[Sequence[bytes | None]],

@@ -19,11 +19,11 @@ int possible(const Codebook& book, int sigma_max, int rvq_level, bool has_coarse
                             : book.prefix[std::max(0, sigma_max - kRvqLevelBits * kSigmaPerOctave * rvq_level)];
 }
 
-// The frequencies of the first `count` codewords at an RVQ level, if coarser ones have given `value` (with
+// The exponents of the first `count` codewords at an RVQ level, if coarser ones have given `value` (with
 // kCodewordBits).
-void rvq_level_frequencies(const Stage& stage, const Codebook& book, int rvq_level, int count, const uint8_t* sigma,
-                           const int32_t* value, bool has_coarser_code, uint16_t* frequencies) {
-    int32_t inverse[kGroup], offset[kGroup], exponents[kMaxCodewords];
+void rvq_level_exponents(const Stage& stage, const Codebook& book, int rvq_level, int count, const uint8_t* sigma,
+                         const int32_t* value, bool has_coarser_code, int32_t* exponents) {
+    int32_t inverse[kGroup], offset[kGroup];
     for (int i = 0; i < kGroup; ++i) {
         inverse[i] =
             stage.inverse_variance[rvq_level > 0][std::max(0, sigma[i] - kRvqLevelBits * kSigmaPerOctave * rvq_level)];
@@ -31,7 +31,22 @@ void rvq_level_frequencies(const Stage& stage, const Codebook& book, int rvq_lev
     }
     kernels().exponents(prior_tables(book, has_coarser_code), count, inverse, has_coarser_code ? offset : nullptr,
                         exponents);
-    kernels().frequencies(exponents, count, frequencies);
+}
+
+// Multiplies them, from the least of them on.
+void sharpen(int32_t* exponents, int count, int sharpness) {
+    constexpr int64_t kMost = int64_t{40} << kExponentBits;  // no mass is left of it
+    const int64_t least = *std::min_element(exponents, exponents + count);
+    for (int k = 0; k < count; ++k)
+        exponents[k] = static_cast<int32_t>(std::min(kMost, ((exponents[k] - least) * sharpness) >> kSharpnessBits));
+}
+
+// A codeword by its frequency, without the one count that each has so that it can be coded at all.
+uint8_t drawn(const uint16_t* frequencies, int count, Random& random) {
+    uint32_t left = random.below((1u << kFrequencyBits) - static_cast<uint32_t>(count));
+    int k = 0;
+    while (left >= frequencies[k] - 1u) left -= frequencies[k++] - 1u;
+    return static_cast<uint8_t>(k);
 }
 
 // Adds codeword k of an RVQ level to a group's value.
@@ -67,9 +82,10 @@ void for_each_group(const Stage& stage, Rectangle part, Band& band, const Visit&
 // one codeword is possible; if only codeword 0 is, nothing is coded. The codewords add up in the group's value.
 // Throws std::invalid_argument if a code that is to be written is impossible.
 template <class Code>
-void for_each_rvq_level(const Stage& stage, const Group& group, const Code& code) {
+void for_each_rvq_level(const Stage& stage, const Group& group, const Code& code, int sharpness = 1 << kSharpnessBits) {
     const int rvq_levels = stage.shape.rvq_levels, sigma_max = largest(group.sigma);
     bool has_coarser_code = false;  // whether a coarser code is not 0
+    int32_t exponents[kMaxCodewords];
     uint16_t frequencies[kMaxCodewords];
     for (int rvq_level = rvq_levels - 1; rvq_level >= 0; --rvq_level) {
         const Codebook& book = stage.codebook(group.index, rvq_level);
@@ -79,8 +95,10 @@ void for_each_rvq_level(const Stage& stage, const Group& group, const Code& code
             throw std::invalid_argument("code " + std::to_string(k) + " is impossible where it stands: there are " +
                                         std::to_string(count) + " codewords");
         if (count == 1) continue;
-        rvq_level_frequencies(stage, book, rvq_level, count, group.sigma, group.value, has_coarser_code, frequencies);
-        code(frequencies, k);
+        rvq_level_exponents(stage, book, rvq_level, count, group.sigma, group.value, has_coarser_code, exponents);
+        if (sharpness != 1 << kSharpnessBits) sharpen(exponents, count, sharpness);
+        kernels().frequencies(exponents, count, frequencies);
+        code(frequencies, k, count);
         add_codeword(book, k, rvq_level, group.value);
         has_coarser_code |= k != 0;
     }
@@ -124,10 +142,26 @@ void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int fe
     });
 }
 
+void draw_codes(const Stage& stage, const Draw& draw, int64_t begin, int64_t end, Band& band) {
+    for (int64_t y = band.area.top + begin; y < band.area.top + end; ++y) {
+        Random random(Random(draw.seed + static_cast<uint64_t>(y)).next());
+        for_each_group(stage, {y, band.area.left, y + 1, band.area.right}, band, [&](Group group) {
+            int32_t value[kGroup] = {};  // the band's own adds up when the codes are written
+            group.value = value;
+            for_each_rvq_level(
+                stage, group,
+                [&](const uint16_t* frequencies, uint8_t& code, int count) {
+                    code = drawn(frequencies, count, random);
+                },
+                draw.sharpness);
+        });
+    }
+}
+
 double write_codes(const Stage& stage, Rectangle part, Band& band, RansEncoder& coder) {
     double bits = 0;
     for_each_group(stage, part, band, [&](const Group& group) {
-        for_each_rvq_level(stage, group, [&](const uint16_t* frequencies, uint8_t& code) {
+        for_each_rvq_level(stage, group, [&](const uint16_t* frequencies, uint8_t& code, int) {
             coder.write(frequencies, code);
             bits += kFrequencyBits - std::log2(frequencies[code]);
         });
@@ -137,7 +171,7 @@ double write_codes(const Stage& stage, Rectangle part, Band& band, RansEncoder& 
 
 void read_codes(const Stage& stage, Rectangle part, Band& band, RansDecoder& coder) {
     for_each_group(stage, part, band, [&](const Group& group) {
-        for_each_rvq_level(stage, group, [&](const uint16_t* frequencies, uint8_t& code) {
+        for_each_rvq_level(stage, group, [&](const uint16_t* frequencies, uint8_t& code, int) {
             code = static_cast<uint8_t>(coder.read(frequencies));
         });
     });

@@ -1,6 +1,7 @@
 // Codes the latents of a stage, a tile at a time: the prior's integer probabilities, the search, and the rANS coder.
 #pragma once
 #include "base/map.h"
+#include "base/random.h"
 #include "entropy/rans.h"
 #include "kernels/kernels.h"
 #include "model/model.h"
@@ -21,6 +22,18 @@ struct Band {
 // [rows][columns].
 void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, const Search& search,
                   int64_t begin, int64_t end, Band& band);
+
+// How codes are drawn from the prior.
+struct Draw {
+    uint64_t seed;  // of the stage
+    int sharpness;  // 1 / temperature with kSharpnessBits: -log2 of the masses is multiplied by it
+};
+constexpr int kSharpnessBits = 8;
+constexpr int kSharpnessMax = 1 << 16;
+
+// Draws the codes of the band's rows begin..end (from its top), by the prior's masses, raised to the power of the
+// sharpness. What is drawn for a row depends on the seed, the row and the features before the stage alone.
+void draw_codes(const Stage& stage, const Draw& draw, int64_t begin, int64_t end, Band& band);
 
 // Writes and reads the codes of a part of the band, in positions of the level, and fills in their values. Writing
 // returns the bits that they take; it throws std::invalid_argument if a code is impossible.

@@ -95,6 +95,18 @@ py::tuple encode_codes(const Network& network, const std::vector<Array<uint8_t>>
     return to_python(e);
 }
 
+py::tuple draw(const Network& network, const Frame& frame, uint64_t seed, int sharpness,
+               const std::vector<Array<uint8_t>>& codes, int threads) {
+    Codes maps;
+    for (const auto& c : codes) maps.push_back(to_map(c, 4, "codes must be (h, w, groups, rvq_levels)"));
+    Encoded e;
+    {
+        py::gil_scoped_release release;
+        e = network.draw(maps, frame, seed, sharpness, threads);
+    }
+    return to_python(e);
+}
+
 using Region = std::optional<std::array<int64_t, 4>>;  // top, left, bottom, right
 
 View to_view(const Network& network, const Frame& frame, int scale, const Region& region) {
@@ -165,6 +177,8 @@ void add_network(py::module_& m) {
              "corrections"_a = std::vector<Array<int16_t>>(), "Streams [stream][tile], and the bits of every stage.")
         .def("encode_codes", &encode_codes, exact("codes"), "frame"_a, "threads"_a = 0,
              "The same from codes that are chosen already.")
+        .def("draw", &draw, "frame"_a, "seed"_a, "sharpness"_a, "codes"_a = std::vector<Array<uint8_t>>(),
+             "threads"_a = 0, "The same from the first stages' codes; the others' are drawn from the prior.")
         .def("decode", &decode<uint8_t>, "streams"_a, "frame"_a, "scale"_a = 1, "region"_a = py::none(),
              "threads"_a = 0, "Pixels (h, w, 3), the same bits on every machine.")
         .def("decode_sixteen_bit", &decode<uint16_t>, "streams"_a, "frame"_a, "scale"_a = 1, "region"_a = py::none(),

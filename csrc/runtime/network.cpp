@@ -30,10 +30,10 @@ std::string size(int64_t height, int64_t width, int64_t channels) {
 // Throws if there is not one map a stage, or if one is not of the level's size with so many channels.
 template <class T, class Channels>
 void expect_maps(const std::vector<Map<T>>& maps, const std::string& what, const Model& model, const Tiling& tiling,
-                 const Channels& channels) {
-    if (maps.size() != model.stages.size())
+                 size_t stages, const Channels& channels) {
+    if (maps.size() != stages)
         throw std::invalid_argument(what + " of " + std::to_string(maps.size()) + " stages, but the model has " +
-                                    std::to_string(model.stages.size()));
+                                    std::to_string(stages));
     for (size_t i = 0; i < maps.size(); ++i) {
         const StageShape& shape = model.stages[i].shape;
         const Rectangle whole = tiling.whole(shape.level);
@@ -164,7 +164,8 @@ Encoded Network::encode(const uint8_t* pixels, const Frame& frame, const std::ve
         throw std::invalid_argument("prices of a bit for " + std::to_string(search.size()) +
                                     " stages, but the model has " + std::to_string(model_.stages.size()));
     if (!corrections.empty())
-        expect_maps(corrections, "corrections", model_, tiling, [](const StageShape& s) { return s.latents; });
+        expect_maps(corrections, "corrections", model_, tiling, model_.stages.size(),
+                    [](const StageShape& s) { return s.latents; });
     const auto picture = analysis(pixels, frame, tiling, threads);
     std::vector<std::unique_ptr<CodeSource>> sources;
     for (size_t i = 0; i < model_.stages.size(); ++i) {
@@ -178,9 +179,27 @@ Encoded Network::encode(const uint8_t* pixels, const Frame& frame, const std::ve
 
 Encoded Network::encode(const Codes& codes, const Frame& frame, int threads) const {
     const Tiling tiling = this->tiling(frame);
-    expect_maps(codes, "codes", model_, tiling, [](const StageShape& s) { return s.codes(); });
+    expect_maps(codes, "codes", model_, tiling, model_.stages.size(), [](const StageShape& s) { return s.codes(); });
     std::vector<std::unique_ptr<CodeSource>> sources;
     for (const Map<uint8_t>& c : codes) sources.push_back(std::make_unique<GivenCodes>(c));
+    return encode(tiling, frame.quality, threads, std::move(sources));
+}
+
+Encoded Network::draw(const Codes& codes, const Frame& frame, uint64_t seed, int sharpness, int threads) const {
+    const Tiling tiling = this->tiling(frame);
+    if (sharpness < 1 || sharpness > kSharpnessMax)
+        throw std::invalid_argument("the sharpness is " + std::to_string(sharpness) + ", not 1 to " +
+                                    std::to_string(kSharpnessMax));
+    expect_maps(codes, "codes", model_, tiling, std::min(codes.size(), model_.stages.size()),
+                [](const StageShape& s) { return s.codes(); });
+    std::vector<std::unique_ptr<CodeSource>> sources;
+    for (const Map<uint8_t>& c : codes) sources.push_back(std::make_unique<GivenCodes>(c));
+    Random seeds(seed);
+    for (const Stage& stage : model_.stages) {
+        const Draw draw{seeds.next(), sharpness};
+        if (static_cast<size_t>(&stage - model_.stages.data()) >= codes.size())
+            sources.push_back(std::make_unique<DrawnCodes>(stage, draw, threads));
+    }
     return encode(tiling, frame.quality, threads, std::move(sources));
 }
 

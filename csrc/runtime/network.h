@@ -34,6 +34,10 @@ public:
     // The same from codes that somebody else has chosen; throws std::invalid_argument if they are impossible.
     Encoded encode(const Codes& codes, const Frame& frame, int threads) const;
 
+    // Codes from the prior: the first stages' are `codes`, as many as there are, and the others' are drawn. Throws
+    // std::invalid_argument if a code is impossible or the sharpness (see Draw) is not 1 to kSharpnessMax.
+    Encoded draw(const Codes& codes, const Frame& frame, uint64_t seed, int sharpness, int threads) const;
+
     // What of the frame a view of the picture shows, to pixels [area's height][width][3]. Tiles that are missing, and
     // what follows from them, are filled in with what the prior expects. Throws CorruptStream.
     template <class Pixel>  // uint8_t or uint16_t

@@ -40,6 +40,11 @@ void GivenCodes::fill(Band& band) {
     std::copy_n(codes_.row(band.area.top), band.code.data.size(), band.code.data.begin());
 }
 
+void DrawnCodes::fill(Band& band) {
+    parallel_for(band.area.height(), threads_, 1,
+                 [&](int64_t begin, int64_t end, int) { draw_codes(stage_, draw_, begin, end, band); });
+}
+
 StageEncoder::StageEncoder(const StageTiles& where, std::unique_ptr<CodeSource> source,
                            OpenCoders<RansEncoder>& open_coders, std::vector<std::string>& tiles, double& bits)
     : where_(where), source_(std::move(source)), open_coders_(open_coders), tiles_(tiles), bits_(bits) {}

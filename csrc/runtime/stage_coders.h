@@ -73,6 +73,18 @@ private:
     const Map<uint8_t>& codes_;
 };
 
+// Codes that are drawn from the prior.
+class DrawnCodes : public CodeSource {
+public:
+    DrawnCodes(const Stage& stage, const Draw& draw, int threads) : stage_(stage), draw_(draw), threads_(threads) {}
+    void fill(Band& band) override;
+
+private:
+    const Stage& stage_;
+    const Draw draw_;
+    const int threads_;
+};
+
 class StageEncoder : public StageCoder {
 public:
     // Writes finished tiles to `tiles`, those of the stage's stream, and adds to `bits` what the codes take.

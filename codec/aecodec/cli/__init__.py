@@ -7,7 +7,7 @@ import click
 
 from .. import __version__
 from ..errors import AecodecError
-from . import compress, decompress, inspect, lab
+from . import compress, decompress, inspect, lab, sample
 from .batch import one_line
 
 
@@ -41,6 +41,7 @@ for command in (
     inspect.info,
     inspect.verify,
     inspect.compare,
+    sample.sample,
     lab.train,
     lab.bench,
 ):
