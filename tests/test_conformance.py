@@ -132,10 +132,11 @@ def chunk(file: reference.File, kind: str, *where: str) -> bytes:
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(lambda file, data: chunk(file, "Q", "ahead"), id="an unknown upper-case type"),
+        pytest.param(lambda file, data: chunk(file, "Z", "ahead"), id="an unknown upper-case type"),
         pytest.param(lambda file, data: chunk(file, "1", "behind"), id="a type that is no letter"),
         pytest.param(lambda file, data: chunk(file, "A", "ahead", "behind"), id="two alpha channels"),
         pytest.param(lambda file, data: chunk(file, "L", "ahead"), id="pixels twice"),
+        pytest.param(lambda file, data: chunk(file, "Q", "ahead"), id="an empty map of qualities"),
         pytest.param(lambda file, data: data + b"?", id="a byte too many"),
         pytest.param(lambda file, data: rebuilt(file, check=lambda head: b"???"), id="a wrong checksum of the header"),
         pytest.param(lambda file, data: with_header(data, lambda h: h[:4] + b"\x01" + h[5:]), id="another version"),

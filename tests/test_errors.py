@@ -39,7 +39,7 @@ def test_what_is_for_somebody_else_is_unsupported(data):
         with_header(data, lambda head: other_model + head[len(other_model) :]),
         with_header(data, lambda head: bytes([head[0] + 1]) + head[1:]),  # version 3
         with_header(data, lambda head: bytes([head[0] | 0x80]) + head[1:]),  # a reserved bit
-        with_chunk(data, b"Q", b""),
+        with_chunk(data, b"Z", b""),
     ):
         with pytest.raises(UnsupportedFile):
             aecodec.decompress(changed)

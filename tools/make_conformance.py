@@ -16,6 +16,7 @@ from aecodec.encoder import encode
 from aecodec.header import RGB, VERSION, Header
 from aecodec.model import shipped
 from aecodec.picture import Picture
+from aecodec.quality_map import of_regions
 
 ROOT = Path(__file__).parent.parent
 PHOTO = ROOT / "examples" / "parrots.png"
@@ -51,6 +52,8 @@ def files() -> dict[str, bytes]:
         for quality in (10, 60, 95):
             made[f"{name}-{quality}"] = encode(Picture.of(pixels), quality, mode="lossy").data
     made["thin-60"] = encode(Picture.of(photo[:300, :9]), 60, mode="lossy").data
+    roi = of_regions(130, 190, [((0, 70, 80, 60), 40), ((130, 0, 60, 60), -25)])
+    made["roi-30"] = encode(Picture.of(pictures()["photo"]), 30, mode="lossy", roi=roi).data
     made["tiles-40"] = in_small_tiles(pictures()["photo"][:100, :150].copy(), 40, [])
     made["wild-1"] = wild()
     return made

@@ -64,6 +64,7 @@ def compress(
     *,
     effort: int = EFFORT_DEFAULT,
     protect: bool = False,
+    roi: "np.ndarray | None" = None,
     threads: int = 0,
 ) -> bytes:
     """Compresses a picture to the bytes of an .aec file.
@@ -77,6 +78,8 @@ def compress(
         effort: 1 to 9, fast to small; see docs/effort.md.
         protect: add a protective copy, for at most a quarter more bytes, from which `Decoder(partial=True)` takes the header and
             any one of the coarsest tiles if they are lost or damaged. A picture that is kept without loss has none.
+        roi: regions of interest: offsets of quality, -99 to 99, whole numbers (H, W), a pixel each. Every 64x64 pixels get the
+            largest offset of theirs. None for the same quality everywhere.
         threads: 0 for one a core.
 
     Returns:
@@ -89,7 +92,7 @@ def compress(
     from . import encoder
     from .picture import Picture
 
-    return encoder.encode(Picture.of(image), quality, threads, effort=effort, protect=protect).data
+    return encoder.encode(Picture.of(image), quality, threads, effort=effort, protect=protect, roi=roi).data
 
 
 def decompress(data: bytes, *, threads: int = 0) -> "np.ndarray":
@@ -121,9 +124,9 @@ def info(data: bytes) -> dict[str, Any]:
 
     Returns:
         a dictionary of plain values, which `json.dumps` takes: the header's fields (version, model, colour, tile_log2, quality,
-        width, height), bytes, bits_per_pixel, alpha, lossless, protected, metadata (bytes by name), streams (the scales that each
-        codes, its bytes, and those of each tile) and chunks (type and bytes of each, in the file's order; H the header, S a coded
-        tile).
+        width, height), bytes, bits_per_pixel, alpha, lossless, qualities (the least and the greatest), protected, metadata (bytes
+        by name), streams (the scales that each codes, its bytes, and those of each tile) and chunks (type and bytes of each, in
+        the file's order; H the header, S a coded tile).
 
     Raises:
         FileError: the file is damaged, cut short, or needs another version of aecodec.

@@ -129,8 +129,11 @@ def quantise_gradient(
 class Frame:
     """The picture of a file, as far as coding it depends on it: (H, W) pixels at a quality, in tiles of 2^tile_log2 pixels."""
 
-    def __init__(self, height: int, width: int, quality: int, tile_log2: int) -> None:
-        """Raises ValueError if a value is out of range."""
+    def __init__(self, height: int, width: int, quality: int, tile_log2: int, qualities: NDArray[np.uint8] | None = None) -> None:
+        """qualities: (rows, columns) of the coarsest level's positions, 1 to 100; None for `quality` everywhere.
+
+        Raises ValueError if a value is out of range.
+        """
 
     @property
     def height(self) -> int: ...

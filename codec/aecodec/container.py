@@ -18,7 +18,7 @@ MAGIC = b"\x89AEC"  # the high bit, as PNG's, tells a file from text
 FIRST_MAGIC = b"\x89AEC\r\n\x1a\n"  # of format version 1, which was never released
 
 # Chunk types. A reader must refuse a file with an upper-case type that it does not know, and skip a lower-case one.
-ALPHA, LOSSLESS, PROTECTION = b"A", b"L", b"p"
+ALPHA, LOSSLESS, QUALITIES, PROTECTION = b"A", b"L", b"Q", b"p"
 METADATA = {"icc": b"i", "exif": b"e", "xmp": b"x"}
 HEADER, STREAM = b"H", b"S"  # no chunks, but listed with them
 
@@ -32,6 +32,7 @@ class Contents:
     metadata: dict[str, bytes] = field(default_factory=dict)  # by the names of METADATA
     alpha: bytes | None = None  # a PNG file of one 8-bit channel
     lossless: bytes | None = None  # a WebP file of the pixels; there are no streams then
+    qualities: bytes | None = None  # a map of quality_map.py
     protected: bool = False  # whether there is a protective copy of the header and of stream 0, if there are streams
 
 
@@ -47,6 +48,8 @@ def write(contents: Contents) -> bytes:
         ahead.append(chunk(ALPHA, contents.alpha))
     if contents.lossless is not None:
         ahead.append(chunk(LOSSLESS, contents.lossless))
+    if contents.qualities is not None:
+        ahead.append(chunk(QUALITIES, contents.qualities))
     header = replace(contents.header, streams=len(contents.streams), ahead=int(bool(parts and ahead)))
     lengths = [sum(map(len, ahead))] if header.ahead else []
     head = MAGIC + header.pack() + b"".join(map(varint, [*lengths, *map(len, parts)]))
@@ -70,6 +73,7 @@ class Index:
     metadata: dict[str, Chunk] = field(default_factory=dict)  # by the names of METADATA
     alpha: Chunk | None = None
     lossless: Chunk | None = None
+    qualities: Chunk | None = None
     protection: Chunk | None = None
     problems: list[str] = field(default_factory=list)  # what is wrong with a damaged file
     repaired: dict[int, bytes] = field(default_factory=dict)  # tiles of stream 0 from the protective copy, by their number
@@ -115,12 +119,16 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
             return False
         return True
 
+    lost_map: list[Chunk] = []  # without it no code can be read
+
     def take(chunks: Iterator[Chunk]) -> None:
         try:
             for c in chunks:
                 found.chunks.append(c)
                 if intact(c):
                     file_chunk(found, c)
+                elif c.kind == QUALITIES:
+                    lost_map.append(c)
         except FileError as error:
             if not partial:
                 raise
@@ -141,6 +149,8 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
     found.streams = [parts[i : i + header.tiles] for i in range(0, len(parts), header.tiles)]
     if found.streams and found.protection is not None and None in found.streams[0]:
         repair(file, found, coded[: header.tiles])
+    if lost_map:
+        found.streams = [[None] * header.tiles for _ in range(header.streams)]
     return found
 
 
@@ -221,11 +231,13 @@ def file_chunk(found: Index, c: Chunk) -> None:
         found.alpha = c
     elif c.kind == LOSSLESS and found.lossless is None:
         found.lossless = c
+    elif c.kind == QUALITIES and found.qualities is None:
+        found.qualities = c
     elif c.kind == PROTECTION and found.protection is None:
         found.protection = c
     elif c.kind in names and names[c.kind] not in found.metadata:
         found.metadata[names[c.kind]] = c
-    elif c.kind in (ALPHA, LOSSLESS):
+    elif c.kind in (ALPHA, LOSSLESS, QUALITIES):
         raise DamagedFile(f"the file has a chunk '{c.kind.decode('latin-1')}' too many")
     elif not c.kind.islower():
         raise UnsupportedFile(f"the file has a chunk '{c.kind.decode('latin-1')}' that this program cannot use")
@@ -239,4 +251,12 @@ def read(file: BinaryIO, found: Index) -> Contents:
 
     streams = [[load_part(file, found, s, t) for t in range(len(tiles))] for s, tiles in enumerate(found.streams)]
     metadata = {name: load(file, c) for name, c in found.metadata.items()}
-    return Contents(found.header, streams, metadata, loaded(found.alpha), loaded(found.lossless), found.protection is not None)
+    return Contents(
+        found.header,
+        streams,
+        metadata,
+        loaded(found.alpha),
+        loaded(found.lossless),
+        loaded(found.qualities),
+        found.protection is not None,
+    )

@@ -1,6 +1,7 @@
 """.aec files to pictures: whole, in part, reduced, or as far as a damaged file goes."""
 
 import contextlib
+import functools
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from . import _core, alpha, chunks, container, lossless
+from . import _core, alpha, chunks, container, lossless, quality_map
 from .errors import DamagedFile, OptionError, PictureError, UnsupportedFile
 from .folding import unfolded
 from .header import GRAY, MAX_PIXELS
@@ -108,6 +109,17 @@ class Decoder:
         return self.index.problems
 
     @property
+    def qualities(self) -> np.ndarray | None:
+        """The map of qualities, uint8 (rows, columns), of 64x64 pixels each (of a thin picture, as it is folded); None if there
+        is none and `quality` holds everywhere."""
+        c = self.index.qualities
+        return None if c is None else quality_map.unpack(chunks.load(self._file, c), self.header)
+
+    @functools.cached_property
+    def _frame(self) -> _core.Frame:
+        return self._model.frame(self.header, self.qualities)
+
+    @property
     def repairs(self) -> list[str]:
         """What of `problems` does not matter, as a protective copy (`protect=True`) had it: "the header", "stream 0, tile 3"."""
         return self.index.repairs
@@ -195,7 +207,7 @@ class Decoder:
             raise PictureError("the file has its pixels without loss, and no codewords")
         streams = self._streams(1, self._box(1, None))
         with damage():
-            return self._model.network.decode_codes(streams, self._model.frame(self.header), self._threads)
+            return self._model.network.decode_codes(streams, self._frame, self._threads)
 
     def _box(self, scale: int, region: Region | None) -> Region:
         """The region as (top, left, bottom, right) of the reduced picture."""
@@ -219,7 +231,7 @@ class Decoder:
 
     def _streams(self, scale: int, box: Region) -> list[list[bytes | None]]:
         """The coded tiles that a box of a reduced picture depends on; None for all others."""
-        areas = self._model.network.tiles(self._model.frame(self.header), *self._coded(scale, box))
+        areas = self._model.network.tiles(self._frame, *self._coded(scale, box))
 
         def wanted(stream: int, tile: int) -> bytes | None:
             row, column = divmod(tile, self.header.tile_columns)
@@ -237,7 +249,7 @@ class Decoder:
         return pixels if bits == 8 else pixels.astype(np.uint16) * 257
 
     def _pixels(self, streams: list[list[bytes | None]], scale: int, box: Region, bits: int = 8) -> np.ndarray:
-        network, frame, fold = self._model.network, self._model.frame(self.header), self.header.fold
+        network, frame, fold = self._model.network, self._frame, self.header.fold
         with damage():
             decode = network.decode if bits == 8 else network.decode_sixteen_bit
             pixels = decode(streams, frame, *self._coded(scale, box), self._threads)

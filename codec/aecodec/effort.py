@@ -43,26 +43,32 @@ def level_of(effort: int) -> Effort:
 
 
 def encode_best(
-    model: Model, pixels: np.ndarray, header: Header, level: Effort, threads: int, useful: float = math.inf
+    model: Model,
+    pixels: np.ndarray,
+    header: Header,
+    level: Effort,
+    threads: int,
+    useful: float = math.inf,
+    qualities: np.ndarray | None = None,
 ) -> tuple[list[list[bytes]], list[float]]:
     """The streams of a picture, uint8 (H, W, 3), and the bits of every stage.
 
-    useful: bytes; no time is spent on refining streams that are larger.
+    useful: bytes; no time is spent on refining streams that are larger. qualities: a map, or None.
     """
-    frame = model.frame(header)
+    frame = model.frame(header, qualities)
 
     def attempt(corrections: list[np.ndarray]) -> tuple[list[list[bytes]], list[float]]:
         return model.network.encode(pixels, frame, model.betas, level.paths, threads, corrections)
 
     plain = attempt([])
-    corrections = refined(model, pixels, header.quality, level.iterations) if size_of(plain[0]) <= useful else []
+    corrections = refined(model, pixels, header.quality, level.iterations, qualities) if size_of(plain[0]) <= useful else []
     return attempt(corrections) if corrections else plain
 
 
-def refined(model: Model, pixels: np.ndarray, quality: int, iterations: int) -> list[np.ndarray]:
+def refined(model: Model, pixels: np.ndarray, quality: int, iterations: int, qualities: np.ndarray | None) -> list[np.ndarray]:
     """Corrections of the latents; none if torch is missing or no iteration is wanted."""
     if not iterations or find_spec("torch") is None:
         return []
     from .network.refine import corrections
 
-    return corrections(model, pixels, quality, iterations)
+    return corrections(model, pixels, quality, iterations, qualities)

@@ -3,7 +3,9 @@
 import math
 from dataclasses import dataclass, replace
 
-from . import alpha, container, lossless
+import numpy as np
+
+from . import alpha, container, lossless, quality_map
 from ._core import constants
 from .container import Contents
 from .effort import encode_best, level_of
@@ -57,11 +59,17 @@ def without_loss(picture: Picture, effort: int) -> bytes | None:
 
 
 def written(
-    picture: Picture, header: Header, streams: list[list[bytes]], exact: bytes | None = None, protect: bool = False
+    picture: Picture,
+    header: Header,
+    streams: list[list[bytes]],
+    exact: bytes | None = None,
+    protect: bool = False,
+    qualities: np.ndarray | None = None,
 ) -> bytes:
     """The file of a picture's codes, or of its exact pixels."""
     opacity = None if picture.alpha is None else alpha.pack(picture.alpha)
-    return container.write(Contents(header, streams, picture.metadata, opacity, exact, protect))
+    packed = None if qualities is None else quality_map.pack(qualities, header.quality)
+    return container.write(Contents(header, streams, picture.metadata, opacity, exact, packed, protect))
 
 
 def encode_exactly(picture: Picture, effort: int = EFFORT_DEFAULT) -> Encoding | None:
@@ -79,6 +87,7 @@ def encode(
     effort: int = EFFORT_DEFAULT,
     mode: str = "auto",
     protect: bool = False,
+    roi: np.ndarray | None = None,
 ) -> Encoding:
     """Compresses a picture.
 
@@ -92,6 +101,7 @@ def encode(
             always codes codewords.
         protect: add a protective copy of the header and the coarsest codes, for at most a quarter more bytes if there are several
             tiles; a picture that is kept without loss has none.
+        roi: offsets of quality, whole numbers (H, W); each 64x64 pixels get the largest of theirs. None for the same everywhere.
 
     Returns:
         the file, and what the prior expected of it.
@@ -104,9 +114,10 @@ def encode(
     model = model or shipped()
     header, level = header_for(picture.height, picture.width, quality, picture.gray, model, protect), level_of(effort)
     rgb = folded(picture.rgb(), header.fold)
+    qualities = None if roi is None else quality_map.of_roi(roi, header)
     exact = None if mode == "lossy" else without_loss(picture, effort)
     useful = math.inf if exact is None else len(exact)
-    streams, bits = encode_best(model, rgb, header, level, threads, useful)
-    if exact is not None and (useful < size_of(streams) or 8 * useful < cost_of(model, rgb, header, streams, threads)):
+    streams, bits = encode_best(model, rgb, header, level, threads, useful, qualities)
+    if exact is not None and (useful < size_of(streams) or 8 * useful < cost_of(model, rgb, header, streams, threads, qualities)):
         return Encoding(written(picture, header, [], exact), [], lossless=True)
-    return Encoding(written(picture, header, streams, protect=protect), bits)
+    return Encoding(written(picture, header, streams, None, protect, qualities), bits)

@@ -69,7 +69,7 @@ class Header:
                 value, at = read_varint(data, at)
             else:
                 value, word = word & ((1 << bits) - 1), word >> bits
-            if value + low > high and f.name == "reserved":
+            if value + low > high and f.name in ("reserved", "colour"):
                 raise UnsupportedFile("the file uses a part of the format that this program does not know")
             if value + low > high:
                 raise DamagedFile(f"the header's {f.name} is out of range: {value + low}")

@@ -10,7 +10,7 @@ def info(data: bytes) -> dict[str, Any]:
     """The header, the sizes and the chunks of an .aec file, as plain values. Raises FileError if it is damaged."""
     decoder = Decoder(data, check=True)
     header, index, stages = decoder.header, decoder.index, shipped().shape["stages"]
-    streams = []
+    streams, qualities = [], decoder.qualities
     for number, tiles in enumerate(index.streams):
         levels = sorted({8 << s["level"] for s in stages if s["stream"] == number}, reverse=True)
         sizes = [c.size for c in tiles if c is not None]  # a whole file lacks none
@@ -21,6 +21,7 @@ def info(data: bytes) -> dict[str, Any]:
         "bits_per_pixel": round(8 * len(data) / (header.width * header.height), 4),
         "alpha": index.alpha is not None,
         "lossless": decoder.lossless,
+        "qualities": [header.quality] * 2 if qualities is None else [int(qualities.min()), int(qualities.max())],
         "protected": index.protection is not None,
         "metadata": {name: c.size for name, c in index.metadata.items()},
         "streams": streams,

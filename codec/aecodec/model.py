@@ -43,9 +43,9 @@ class Model:
             raise ModelError(f"{path}: not a model of this version of aecodec ({error})") from error
 
     @staticmethod
-    def frame(header: Header) -> _core.Frame:
-        """What the network must know of a file's picture."""
-        return _core.Frame(*header.coded_size, header.quality, header.tile_log2)
+    def frame(header: Header, qualities: np.ndarray | None = None) -> _core.Frame:
+        """What the network must know of a file's picture; qualities: a map of quality_map.py, or None."""
+        return _core.Frame(*header.coded_size, header.quality, header.tile_log2, qualities)
 
 
 @functools.cache

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from .decoder import decode
 from .encoder import Encoding, encode, encode_exactly
 from .errors import OptionError
@@ -31,7 +33,14 @@ def bisect(good: Callable[[int], bool], low: int, high: int) -> int | None:
     return found
 
 
-def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFORT_DEFAULT, protect: bool = False) -> TargetResult:
+def for_size(
+    picture: Picture,
+    size: float,
+    threads: int = 0,
+    effort: int = EFFORT_DEFAULT,
+    protect: bool = False,
+    roi: np.ndarray | None = None,
+) -> TargetResult:
     """The best quality whose file is small enough.
 
     Args:
@@ -40,6 +49,7 @@ def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFO
         threads: 0 for one a core.
         effort: 1 to 9, fast to small.
         protect: add a protective copy, which counts.
+        roi: offsets from the quality that is found, as `encode` takes them.
 
     Raises:
         OptionError: no quality makes so small a file, or the effort is out of range.
@@ -50,7 +60,7 @@ def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFO
     encodings: dict[int, Encoding] = {}
 
     def fits(quality: int) -> bool:
-        encodings[quality] = encode(picture, quality, threads, effort=effort, mode="lossy", protect=protect)
+        encodings[quality] = encode(picture, quality, threads, effort=effort, mode="lossy", protect=protect, roi=roi)
         return len(encodings[quality].data) <= size
 
     quality = bisect(fits, QUALITY_MIN, QUALITY_MAX)
@@ -61,7 +71,12 @@ def for_size(picture: Picture, size: float, threads: int = 0, effort: int = EFFO
 
 
 def for_psnr(
-    picture: Picture, wanted: float, threads: int = 0, effort: int = EFFORT_DEFAULT, protect: bool = False
+    picture: Picture,
+    wanted: float,
+    threads: int = 0,
+    effort: int = EFFORT_DEFAULT,
+    protect: bool = False,
+    roi: np.ndarray | None = None,
 ) -> TargetResult:
     """The smallest file that is good enough.
 
@@ -71,6 +86,7 @@ def for_psnr(
         threads: 0 for one a core.
         effort: 1 to 9, fast to small.
         protect: add a protective copy, which counts.
+        roi: offsets from the quality that is found, as `encode` takes them.
 
     Raises:
         OptionError: no quality reaches this PSNR, or the effort is out of range.
@@ -78,7 +94,7 @@ def for_psnr(
     found: dict[int, TargetResult] = {}
 
     def falls_short(quality: int) -> bool:
-        encoding = encode(picture, quality, threads, effort=effort, mode="lossy", protect=protect)
+        encoding = encode(picture, quality, threads, effort=effort, mode="lossy", protect=protect, roi=roi)
         reached = psnr(picture.pixels, decode(encoding.data, threads).pixels)
         found[quality] = TargetResult(encoding, quality, reached)
         return reached < wanted

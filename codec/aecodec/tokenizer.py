@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from . import container
+from . import container, quality_map
 from .container import Contents
 from .decoder import Decoder
 from .encoder import encode, header_for
@@ -26,6 +26,7 @@ class Tokens:
         height, width: of the picture, in pixels, at least 1.
         quality: 1 to 100, which says how large the quantiser's steps are.
         gray: whether the picture has one channel.
+        qualities: `Decoder.qualities`: of a file with a map of them, which its codes depend on.
     """
 
     stages: list[np.ndarray]
@@ -33,6 +34,7 @@ class Tokens:
     width: int
     quality: int
     gray: bool = False
+    qualities: np.ndarray | None = None
 
     def to_bytes(self) -> bytes:
         """The .aec file of these codes, without alpha and metadata.
@@ -47,17 +49,18 @@ class Tokens:
         model = shipped()
         h = header_for(self.height, self.width, self.quality, self.gray, model)
         try:
-            streams, _ = model.network.encode_codes(self.stages, model.frame(h))
+            streams, _ = model.network.encode_codes(self.stages, model.frame(h, self.qualities))
         except (TypeError, ValueError) as error:
             raise PictureError(f"these are no tokens of a picture: {error}") from error
-        return container.write(Contents(h, streams))
+        packed = None if self.qualities is None else quality_map.pack(self.qualities, self.quality)
+        return container.write(Contents(h, streams, qualities=packed))
 
 
 def tokens(image: Any, quality: int) -> Tokens:
     """See `aecodec.tokens`."""
     data = image if isinstance(image, bytes) else encode(Picture.of(image), quality, mode="lossy").data
     decoder = Decoder(data)
-    return Tokens(decoder.codes(), *decoder.size[::-1], decoder.quality, decoder.mode.startswith("L"))
+    return Tokens(decoder.codes(), *decoder.size[::-1], decoder.quality, decoder.mode.startswith("L"), decoder.qualities)
 
 
 def from_tokens(tokens: Tokens) -> np.ndarray:

@@ -106,14 +106,13 @@ void for_each_rvq_level(const Stage& stage, const Group& group, const Code& code
 
 }  // namespace
 
-void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, const Search& search,
-                  int64_t begin, int64_t end, Band& band) {
-    const int32_t* step = stage.step.data() + static_cast<int64_t>(quality - 1) * stage.shape.latents;
+void choose_codes(const Stage& stage, const Map<int32_t>& z, const Qualities& qualities, int feature_bits,
+                  const Search& search, int64_t begin, int64_t end, Band& band) {
+    const int32_t* step = nullptr;
     float sigmas[kSigmaCount];
     for (int i = 0; i < kSigmaCount; ++i)
         sigmas[i] = std::exp2(static_cast<float>(i) / kSigmaPerOctave + kSigmaOctaveMin);
-    const Rectangle rows{band.area.top + begin, band.area.left, band.area.top + end, band.area.right};
-    for_each_group(stage, rows, band, [&](const Group& group) {
+    const auto choose = [&](const Group& group) {
         const Codebook& book = stage.groups[group.index];
         const int sigma_max = largest(group.sigma);
         bool coded = false;
@@ -139,7 +138,12 @@ void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int fe
                                        1};
         const Quantised q = kernels().quantise(quantiser, residual, spread, search);
         std::copy_n(q.code, stage.shape.rvq_levels, group.code);
-    });
+    };
+    for (int64_t y = band.area.top + begin; y < band.area.top + end; ++y)
+        qualities.for_each_run(y, band.area.left, band.area.right, [&](int64_t left, int64_t right, int quality) {
+            step = stage.step.data() + static_cast<int64_t>(quality - 1) * stage.shape.latents;
+            for_each_group(stage, {y, left, y + 1, right}, band, choose);
+        });
 }
 
 void draw_codes(const Stage& stage, const Draw& draw, int64_t begin, int64_t end, Band& band) {

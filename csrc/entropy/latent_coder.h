@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "entropy/rans.h"
 #include "kernels/kernels.h"
+#include "model/frame.h"
 #include "model/model.h"
 
 namespace aec {
@@ -20,8 +21,8 @@ struct Band {
 
 // Chooses the codes of the band's rows begin..end (from its top) for the latents z, which are in features,
 // [rows][columns].
-void choose_codes(const Stage& stage, const Map<int32_t>& z, int quality, int feature_bits, const Search& search,
-                  int64_t begin, int64_t end, Band& band);
+void choose_codes(const Stage& stage, const Map<int32_t>& z, const Qualities& qualities, int feature_bits,
+                  const Search& search, int64_t begin, int64_t end, Band& band);
 
 // How codes are drawn from the prior.
 struct Draw {

@@ -152,6 +152,16 @@ std::vector<std::tuple<int64_t, int64_t, int64_t, int64_t>> tiles(const Network&
     return out;
 }
 
+Frame make_frame(int64_t height, int64_t width, int quality, int tile_log2,
+                 const std::optional<Array<uint8_t>>& qualities) {
+    Map<uint8_t> map;
+    if (qualities) {
+        if (qualities->size() == 0) throw py::value_error("qualities have no cells");
+        map = to_map(*qualities, 2, "qualities must be (rows, columns)");
+    }
+    return {height, width, quality, tile_log2, std::move(map)};
+}
+
 std::string repr(const Frame& f) {
     return "Frame(height=" + std::to_string(f.height) + ", width=" + std::to_string(f.width) +
            ", quality=" + std::to_string(f.quality) + ", tile_log2=" + std::to_string(f.tile_log2) + ")";
@@ -164,7 +174,7 @@ void add_network(py::module_& m) {
     const py::metaclass plain(reinterpret_cast<PyObject*>(&PyType_Type));
 
     py::class_<Frame>(m, "Frame", plain, "The picture of a file, as far as coding it depends on it.")
-        .def(py::init<int64_t, int64_t, int, int>(), "height"_a, "width"_a, "quality"_a, "tile_log2"_a)
+        .def(py::init(&make_frame), "height"_a, "width"_a, "quality"_a, "tile_log2"_a, exact("qualities") = py::none())
         .def_readonly("height", &Frame::height)
         .def_readonly("width", &Frame::width)
         .def_readonly("quality", &Frame::quality)

@@ -46,6 +46,16 @@ void expect_maps(const std::vector<Map<T>>& maps, const std::string& what, const
 
 }  // namespace
 
+Tiling Network::tiling(const Frame& frame) const {
+    const Tiling tiling(frame, model_.shape.multiple());
+    const Rectangle cells = tiling.whole(model_.shape.levels() - 1);
+    if (frame.has_map() && (frame.map.height != cells.height() || frame.map.width != cells.width()))
+        throw std::invalid_argument("qualities are of " + std::to_string(frame.map.height) + " x " +
+                                    std::to_string(frame.map.width) + " cells, not " + std::to_string(cells.height()) +
+                                    " x " + std::to_string(cells.width()));
+    return tiling;
+}
+
 const Head& Network::head(int scale) const {
     for (const Head& h : model_.heads)
         if (h.scale == scale) return h;
@@ -71,7 +81,8 @@ std::vector<RowStreamPointer> Network::analysis(const uint8_t* pixels, const Fra
                               tiling.whole(0).width(), threads);
     for (size_t i = 0; i < model_.analysis.size(); ++i) {
         if (i) e = downsample(model_.down[i - 1], e, threads);
-        for (const Block& b : model_.analysis[i]) e = residual_block(b, e, e->area, frame.quality, threads);
+        for (const Block& b : model_.analysis[i])
+            e = residual_block(b, e, e->area, qualities(frame, static_cast<int>(i)), threads);
         levels.push_back(e);
     }
     return levels;
@@ -115,7 +126,7 @@ std::vector<Rectangle> Network::tiles(const Frame& frame, const View& view) cons
     return result;
 }
 
-RowStreamPointer Network::synthesis(const Tiling& tiling, Rectangle wanted, int quality, int threads, Last last,
+RowStreamPointer Network::synthesis(const Tiling& tiling, Rectangle wanted, const Frame& frame, int threads, Last last,
                                     std::vector<std::unique_ptr<StageCoder>> coders) const {
     const int stages = static_cast<int>(coders.size());
     const auto all = areas(tiling, stages, wanted);
@@ -127,21 +138,21 @@ RowStreamPointer Network::synthesis(const Tiling& tiling, Rectangle wanted, int 
         const Stage& stage = model_.stages[i];
         for (size_t step = all[i].up.size(); step-- > 0;) f = upsample(model_.up[--level], f, all[i].up[step], threads);
         const bool goes_on = last == Last::kFeatures || i + 1 < stages;
-        f = code_stage({stage, tiling, settings(quality, threads), !where[i].first_of_stream, goes_on}, f, all[i].coded,
-                       std::move(coders[i]));
+        f = code_stage({stage, tiling, settings(frame, level, threads), !where[i].first_of_stream, goes_on}, f,
+                       all[i].coded, std::move(coders[i]));
         for (size_t j = 0; goes_on && j < stage.refine.size(); ++j)
-            f = residual_block(stage.refine[j], f, all[i].refined[j], quality, threads);
+            f = residual_block(stage.refine[j], f, all[i].refined[j], qualities(frame, level), threads);
     }
     return f;
 }
 
-void Network::code_all(const Tiling& tiling, int quality, int threads,
+void Network::code_all(const Tiling& tiling, const Frame& frame, int threads,
                        std::vector<std::unique_ptr<StageCoder>> coders) const {
     const Rectangle whole = tiling.whole(model_.stages.back().shape.level);
-    run(synthesis(tiling, whole, quality, threads, Last::kCodes, std::move(coders)));
+    run(synthesis(tiling, whole, frame, threads, Last::kCodes, std::move(coders)));
 }
 
-Encoded Network::encode(const Tiling& tiling, int quality, int threads,
+Encoded Network::encode(const Tiling& tiling, const Frame& frame, int threads,
                         std::vector<std::unique_ptr<CodeSource>> sources) const {
     const int stages = static_cast<int>(model_.stages.size());
     Encoded result;
@@ -153,7 +164,7 @@ Encoded Network::encode(const Tiling& tiling, int quality, int threads,
     for (int i = 0; i < stages; ++i)
         coders.push_back(std::make_unique<StageEncoder>(where[i], std::move(sources[i]), open_coders,
                                                         result.streams[where[i].stage.shape.stream], result.bits[i]));
-    code_all(tiling, quality, threads, std::move(coders));
+    code_all(tiling, frame, threads, std::move(coders));
     return result;
 }
 
@@ -171,10 +182,10 @@ Encoded Network::encode(const uint8_t* pixels, const Frame& frame, const std::ve
     for (size_t i = 0; i < model_.stages.size(); ++i) {
         const Stage& stage = model_.stages[i];
         sources.push_back(std::make_unique<ChosenCodes>(stage, picture[stage.shape.level],
-                                                        settings(frame.quality, threads), search[i],
+                                                        settings(frame, stage.shape.level, threads), search[i],
                                                         corrections.empty() ? nullptr : &corrections[i]));
     }
-    return encode(tiling, frame.quality, threads, std::move(sources));
+    return encode(tiling, frame, threads, std::move(sources));
 }
 
 Encoded Network::encode(const Codes& codes, const Frame& frame, int threads) const {
@@ -182,7 +193,7 @@ Encoded Network::encode(const Codes& codes, const Frame& frame, int threads) con
     expect_maps(codes, "codes", model_, tiling, model_.stages.size(), [](const StageShape& s) { return s.codes(); });
     std::vector<std::unique_ptr<CodeSource>> sources;
     for (const Map<uint8_t>& c : codes) sources.push_back(std::make_unique<GivenCodes>(c));
-    return encode(tiling, frame.quality, threads, std::move(sources));
+    return encode(tiling, frame, threads, std::move(sources));
 }
 
 Encoded Network::draw(const Codes& codes, const Frame& frame, uint64_t seed, int sharpness, int threads) const {
@@ -233,7 +244,7 @@ Codes Network::decode_codes(const Streams& streams, const Frame& frame, int thre
     }
     OpenCoders<RansDecoder> open_coders;
     const Rectangle whole = tiling.whole(model_.stages.back().shape.level);
-    code_all(tiling, frame.quality, threads,
+    code_all(tiling, frame, threads,
              decoders(tiling, static_cast<int>(model_.stages.size()), whole, threads, streams, open_coders, &codes));
     return codes;
 }
@@ -244,7 +255,7 @@ void Network::decode(const Streams& streams, const Frame& frame, const View& vie
     const Head& head = this->head(view.scale);
     const Rectangle area = view.area, wanted = positions(head, area);
     OpenCoders<RansDecoder> open_coders;
-    RowCursor f(synthesis(tiling, wanted, frame.quality, threads, Last::kFeatures,
+    RowCursor f(synthesis(tiling, wanted, frame, threads, Last::kFeatures,
                           decoders(tiling, head.stages, wanted, threads, streams, open_coders, nullptr)));
     const Conv& conv = std::is_same_v<Pixel, uint16_t> ? head.sixteen_bit : head.conv;
     const int64_t side = head.side, left = wanted.left, columns = wanted.width();

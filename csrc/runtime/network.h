@@ -56,8 +56,14 @@ public:
     const NetworkShape& shape() const { return model_.shape; }
 
 private:
-    Tiling tiling(const Frame& frame) const { return {frame, model_.shape.multiple()}; }
-    StageSettings settings(int quality, int threads) const { return {quality, model_.shape.feature_bits, threads}; }
+    Tiling tiling(const Frame& frame) const;  // throws std::invalid_argument if the frame's map is of another size
+    // Of a level's positions. The frame must outlive them.
+    Qualities qualities(const Frame& frame, int level) const {
+        return {frame.quality, frame.has_map() ? &frame.map : nullptr, model_.shape.levels() - 1 - level};
+    }
+    StageSettings settings(const Frame& frame, int level, int threads) const {
+        return {qualities(frame, level), model_.shape.feature_bits, threads};
+    }
     const Head& head(int scale) const;
     // The features of every level that the encoder sees in the picture.
     std::vector<std::shared_ptr<RowStream>> analysis(const uint8_t* pixels, const Frame& frame, const Tiling& tiling,
@@ -73,12 +79,12 @@ private:
 
     // The decoded features, of an area, after as many stages as there are coders; or only what their codes need.
     enum class Last { kFeatures, kCodes };
-    std::shared_ptr<RowStream> synthesis(const Tiling& tiling, Rectangle wanted, int quality, int threads, Last last,
-                                         std::vector<std::unique_ptr<StageCoder>> coders) const;
+    std::shared_ptr<RowStream> synthesis(const Tiling& tiling, Rectangle wanted, const Frame& frame, int threads,
+                                         Last last, std::vector<std::unique_ptr<StageCoder>> coders) const;
     // Runs the coders of all stages over the whole picture.
-    void code_all(const Tiling& tiling, int quality, int threads,
+    void code_all(const Tiling& tiling, const Frame& frame, int threads,
                   std::vector<std::unique_ptr<StageCoder>> coders) const;
-    Encoded encode(const Tiling& tiling, int quality, int threads,
+    Encoded encode(const Tiling& tiling, const Frame& frame, int threads,
                    std::vector<std::unique_ptr<CodeSource>> sources) const;
     // codes: to be filled in, or null
     std::vector<std::unique_ptr<StageCoder>> decoders(const Tiling& tiling, int stages, Rectangle wanted, int threads,

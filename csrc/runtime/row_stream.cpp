@@ -82,17 +82,16 @@ private:
 
 class Residual : public RowStream {
 public:
-    Residual(const Block& block, RowStreamPointer in, Rectangle area, int quality, int threads)
+    Residual(const Block& block, RowStreamPointer in, Rectangle area, const Qualities& qualities, int threads)
         : RowStream(in->height, in->width, area, in->channels, threads),
           block_(block),
           in_(std::move(in), kNeighbours),
-          quality_(quality) {}
+          qualities_(qualities) {}
 
 private:
     void make(int64_t begin, int64_t end) override {
         in_.need(end);
         const int64_t columns = area.width(), hidden = block_.spatial.out;
-        const int16_t* scale = block_.film.data() + static_cast<int64_t>(quality_ - 1) * 2 * hidden;
         parallel_for(end - begin, threads, kRowsAtOnce, [&](int64_t first, int64_t last, int) {
             LineWindow window(in_, area.left, area.right, SpatialConv::kWindow, kSpatialInputMax);
             SpatialConv spatial(block_.spatial, columns);
@@ -102,8 +101,12 @@ private:
                 window.move_to(pair, kNeighbours.last(end));
                 const int32_t* in = spatial(window);
                 for (int64_t y = pair; y < std::min(begin + last, pair + SpatialConv::kRows); ++y) {
-                    kernels().film(in + (y - pair) * columns * hidden, scale, scale + hidden, inner.data(), columns,
-                                   hidden);
+                    const int32_t* row_in = in + (y - pair) * columns * hidden;
+                    qualities_.for_each_run(y, area.left, area.right, [&](int64_t left, int64_t right, int quality) {
+                        const int16_t* scale = block_.film.data() + static_cast<int64_t>(quality - 1) * 2 * hidden;
+                        const int64_t at = (left - area.left) * hidden;
+                        kernels().film(row_in + at, scale, scale + hidden, inner.data() + at, right - left, hidden);
+                    });
                     conv_1x1(block_.mix, inner.data(), columns, sums.data());
                     kernels().add(in_.row(y, area.left), sums.data(), row(y), columns * channels);
                 }
@@ -114,7 +117,7 @@ private:
 
     const Block& block_;
     RowCursor in_;
-    const int quality_;
+    const Qualities qualities_;
 };
 
 class Downsampled : public RowStream {
@@ -188,8 +191,9 @@ RowStreamPointer stem(const Conv& conv, const uint8_t* pixels, int64_t height, i
                       int64_t columns, int threads) {
     return std::make_shared<Stem>(conv, pixels, height, width, rows, columns, threads);
 }
-RowStreamPointer residual_block(const Block& block, RowStreamPointer in, Rectangle area, int quality, int threads) {
-    return std::make_shared<Residual>(block, std::move(in), area, quality, threads);
+RowStreamPointer residual_block(const Block& block, RowStreamPointer in, Rectangle area, const Qualities& qualities,
+                                int threads) {
+    return std::make_shared<Residual>(block, std::move(in), area, qualities, threads);
 }
 RowStreamPointer downsample(const Conv& conv, RowStreamPointer in, int threads) {
     return std::make_shared<Downsampled>(conv, std::move(in), threads);

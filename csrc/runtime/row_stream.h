@@ -8,6 +8,7 @@
 
 #include "base/map.h"
 #include "base/parallel.h"
+#include "model/frame.h"
 #include "runtime/layers.h"
 
 namespace aec {
@@ -122,7 +123,8 @@ RowStreamPointer zeros(int64_t height, int64_t width, Rectangle area, int64_t ch
 // edge its last row and column go on.
 RowStreamPointer stem(const Conv& conv, const uint8_t* pixels, int64_t height, int64_t width, int64_t rows,
                       int64_t columns, int threads);
-RowStreamPointer residual_block(const Block& block, RowStreamPointer in, Rectangle area, int quality, int threads);
+RowStreamPointer residual_block(const Block& block, RowStreamPointer in, Rectangle area, const Qualities& qualities,
+                                int threads);
 RowStreamPointer downsample(const Conv& conv, RowStreamPointer in, int threads);  // 2x2, stride 2, of a whole map
 RowStreamPointer upsample(const Conv& conv, RowStreamPointer in, Rectangle area,
                           int threads);  // 1x1, then pixels shuffled 2x2

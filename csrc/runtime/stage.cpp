@@ -17,7 +17,6 @@ Band predict(const StagePlan& plan, const RowCursor& in, Rectangle area) {
     const Stage& stage = plan.stage;
     const int64_t width = area.width(), height = area.height(), channels = in.channels(), d = stage.shape.latents,
                   hidden = stage.prior_in.out;
-    const int16_t* log_gain = stage.log_gain.data() + (plan.settings.quality - 1) * d;
     Band band{area, Features(height, width, d), Map<uint8_t>(height, width, d),
               Map<uint8_t>(height, width, d / kGroup * stage.shape.rvq_levels), Map<int32_t>(height, width, d)};
     parallel_for(height, plan.settings.threads, kRowsAtOnce, [&](int64_t begin, int64_t end, int) {
@@ -32,7 +31,12 @@ Band predict(const StagePlan& plan, const RowCursor& in, Rectangle area) {
             conv_1x1(stage.prior_in, inputs.data(), width, sums.data());
             kernels().leaky(sums.data(), inner.data(), width * hidden);
             conv_1x1(stage.prior_out, inner.data(), width, sums.data());
-            kernels().prior_outputs(sums.data(), log_gain, width, d, band.mu.row(y), band.sigma.row(y));
+            plan.settings.qualities.for_each_run(
+                area.top + y, area.left, area.right, [&](int64_t left, int64_t right, int quality) {
+                    const int64_t at = (left - area.left) * d;
+                    kernels().prior_outputs(sums.data() + 2 * at, stage.log_gain.data() + (quality - 1) * d,
+                                            right - left, d, band.mu.row(y) + at, band.sigma.row(y) + at);
+                });
         }
     });
     return band;
@@ -64,7 +68,6 @@ private:
     void inject(const Band& band) {
         const Stage& stage = plan_.stage;
         const int64_t columns = area.width(), d = stage.shape.latents;
-        const int32_t* step = stage.step.data() + (plan_.settings.quality - 1) * d;
         const int shift = kCodewordBits + kStepBits - plan_.settings.feature_bits;
         parallel_for(band.area.height(), threads, 1, [&](int64_t begin, int64_t end, int) {
             std::vector<int16_t> values(columns * d);
@@ -72,15 +75,18 @@ private:
             for (int64_t y = begin; y < end; ++y) {
                 const int16_t* mu = band.mu.row(y);
                 const int32_t* value = band.value.row(y);
-                for (int64_t x = 0; x < columns; ++x)
-                    for (int64_t i = 0; i < d; ++i) {
-                        const int64_t at = x * d + i;
-                        const int64_t scaled =
-                            (static_cast<int64_t>(value[at]) * step[i] + (1 << (shift - 1))) >> shift;
-                        values[at] = clamp_input(mu[at] + scaled);
-                    }
-                conv_1x1(stage.inject, values.data(), columns, sums.data());
                 const int64_t at = band.area.top + y;
+                plan_.settings.qualities.for_each_run(
+                    at, area.left, area.right, [&](int64_t left, int64_t right, int quality) {
+                        const int32_t* step = stage.step.data() + (quality - 1) * d;
+                        for (int64_t x = left - area.left; x < right - area.left; ++x)
+                            for (int64_t i = 0; i < d; ++i) {
+                                const int64_t scaled =
+                                    (static_cast<int64_t>(value[x * d + i]) * step[i] + (1 << (shift - 1))) >> shift;
+                                values[x * d + i] = clamp_input(mu[x * d + i] + scaled);
+                            }
+                    });
+                conv_1x1(stage.inject, values.data(), columns, sums.data());
                 kernels().add(in_.row(at, area.left), sums.data(), row(at), columns * channels);
             }
         });

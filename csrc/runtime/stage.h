@@ -16,7 +16,8 @@ public:
 };
 
 struct StageSettings {
-    int quality, feature_bits, threads;
+    Qualities qualities;  // of the stage's level
+    int feature_bits, threads;
 };
 
 struct StagePlan {

@@ -32,7 +32,7 @@ void ChosenCodes::fill(Band& band) {
         for (int32_t& v : z.data) v += *more++;
     }
     parallel_for(band.area.height(), settings_.threads, 1, [&](int64_t begin, int64_t end, int) {
-        choose_codes(stage_, z, settings_.quality, settings_.feature_bits, search_, begin, end, band);
+        choose_codes(stage_, z, settings_.qualities, settings_.feature_bits, search_, begin, end, band);
     });
 }
 

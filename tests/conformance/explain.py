@@ -79,7 +79,7 @@ def explain_codes(data: bytes) -> Iterator[str]:
     model = reference.load_model()
     head, _, payloads, _ = reference.parse(data)
     f = np.zeros((1, 1, model.shape["channels"][-1]), np.int64)
-    mu, sigma = (x[0, 0] for x in reference.prior(model, 0, f, head.quality))
+    mu, sigma = (x[0, 0] for x in reference.prior(model, 0, f, np.array([[head.quality]])))
     reader, books = Tracing(payloads[0]), reference.codebooks(model, 0)
     for group in range(len(mu) // 4):
         latents = np.s_[4 * group : 4 * group + 4]

@@ -170,8 +170,8 @@ def parse(data: bytes) -> File:
     found = File(h, before, streams, chunks(data[at:]))
     kinds = [c.kind for c in found.ahead + found.behind]
     for kind in kinds:
-        require(kind in "AL" or "a" <= kind <= "z", "a chunk that is needed and not known")
-    require(kinds.count("A") <= 1, "two alpha channels")
+        require(kind in "ALQ" or "a" <= kind <= "z", "a chunk that is needed and not known")
+    require(kinds.count("A") <= 1 and kinds.count("Q") <= 1, "two alpha channels, or two maps")
     require(kinds.count("L") == int(h.streams == 0), "no pixels, or more than one form of them")
     return found
 
@@ -257,8 +257,8 @@ def leaky(x: np.ndarray) -> np.ndarray:
     return clamp(np.maximum(x, x >> 3), 16383)
 
 
-def prior(model: Model, i: int, f: np.ndarray, quality: int) -> tuple[np.ndarray, np.ndarray]:
-    """Section 3, step 2: μ and the index of σ of every latent, each (H, W, latents)."""
+def prior(model: Model, i: int, f: np.ndarray, quality: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Section 3, step 2: μ and the index of σ of every latent, each (H, W, latents). quality: of every position, (H, W)."""
     a = clamp(f, 16383)
     mean = sum(taps(abs(a), 3)) * 7282 + 32768 >> 16
     hidden = leaky(convolve(model, f"stages.{i}.prior.0", np.concatenate([a, abs(a), mean], axis=2)))
@@ -267,16 +267,16 @@ def prior(model: Model, i: int, f: np.ndarray, quality: int) -> tuple[np.ndarray
     return sat16(mu), np.clip((clamp(log_sigma, 65536) + gain + 4 >> 3) + 32, 0, 95)
 
 
-def inject(model: Model, i: int, f: np.ndarray, mu: np.ndarray, v: np.ndarray, quality: int) -> np.ndarray:
+def inject(model: Model, i: int, f: np.ndarray, mu: np.ndarray, v: np.ndarray, quality: np.ndarray) -> np.ndarray:
     """Section 3, step 4."""
     bits = model.shape["feature_bits"]
     w = mu + (v * model[f"stages.{i}.step"][quality - 1] + (1 << 23 - bits) >> 24 - bits)
     return sat16(f + convolve(model, f"stages.{i}.inject", clamp(w, 16383)))
 
 
-def refine(model: Model, block: str, f: np.ndarray, quality: int) -> np.ndarray:
+def refine(model: Model, block: str, f: np.ndarray, quality: np.ndarray) -> np.ndarray:
     """Section 3, step 5."""
-    scale, shift = model[f"{block}.film"][quality - 1]
+    scale, shift = np.moveaxis(model[f"{block}.film"][quality - 1], 2, 0)
     y = sat16(convolve(model, f"{block}.spatial", clamp(f, 8191)))
     y = leaky((y * scale + 2048 >> 12) + shift)
     return sat16(f + convolve(model, f"{block}.mix", y))
@@ -293,10 +293,34 @@ def output(model: Model, head: Header, f: np.ndarray, level: int, scale: int) ->
 
 def decode(data: bytes, scale: int = 1) -> np.ndarray:
     """Section 3: the pixels of a file, or of its picture reduced by scale."""
-    head, _, payloads, _ = parse(data)
+    file = parse(data)
+    head, qualities = file.header, map_of_qualities(file)
     if head.piece:
-        return means(unfold_thin(decode_coded(head, payloads, 1), head), scale)
-    return decode_coded(head, payloads, scale)
+        return means(unfold_thin(decode_coded(head, file.streams, qualities, 1), head), scale)
+    return decode_coded(head, file.streams, qualities, scale)
+
+
+def map_of_qualities(file: File) -> np.ndarray:
+    """Section 1, map of qualities: int64 (rows, columns), a cell for every 64 × 64 pixels."""
+    rows, columns = (-(-n // 64) for n in file.header.coded)
+    offsets, payloads = np.zeros((rows, columns), np.int64), [c.payload for c in file.ahead + file.behind if c.kind == "Q"]
+    if payloads:
+        data, at, y = payloads[0], 0, 0
+        while y < rows:
+            count, at = varint(data, at)
+            row = []
+            while len(row) < columns:
+                length, at = varint(data, at)
+                require(at < len(data), "truncated")
+                row += [data[at] - 256 * (data[at] > 127)] * (length + 1)
+                at += 1
+            require(len(row) == columns and count < rows - y, "a map that is too large")
+            offsets[y : y + count + 1] = row
+            y += count + 1
+        require(at == len(data), "bytes after the map")
+    qualities = file.header.quality + offsets
+    require(qualities.min() >= 1 and qualities.max() <= 100, "a quality out of range")
+    return qualities
 
 
 def unfold_thin(pixels: np.ndarray, head: Header) -> np.ndarray:
@@ -306,7 +330,7 @@ def unfold_thin(pixels: np.ndarray, head: Header) -> np.ndarray:
     return joined[: head.height, : head.width]
 
 
-def decode_coded(head: Header, payloads: list[bytes], scale: int) -> np.ndarray:
+def decode_coded(head: Header, payloads: list[bytes], qualities: np.ndarray, scale: int) -> np.ndarray:
     """Section 3: what is coded, reduced by scale."""
     model = load_model()
     require(head.streams > 0, "a lossless file: its pixels are a WebP file")
@@ -324,16 +348,18 @@ def decode_coded(head: Header, payloads: list[bytes], scale: int) -> np.ndarray:
         while level > stage["level"]:
             level -= 1
             f = unfold(sat16(convolve(model, f"up.{level}", clamp(f, 16383))), 2)
-        mu, sigma = prior(model, i, f, head.quality)
+        cell = 1 << levels - 1 - level  # positions on a side
+        quality = qualities.repeat(cell, axis=0).repeat(cell, axis=1)
+        mu, sigma = prior(model, i, f, quality)
         books = codebooks(model, i)
         v = np.zeros_like(mu)
         first = stage["stream"] * len(corners)
         for reader, (y, x) in zip(readers[first : first + len(corners)], corners, strict=True):
             area = tuple(np.s_[start >> 3 + level : start + tile >> 3 + level] for start in (y, x))
             read_tile(reader, books, sigma[area], v[area])
-        f = inject(model, i, f, mu, v, head.quality)
+        f = inject(model, i, f, mu, v, quality)
         for j in range(stage["refine"]):
-            f = refine(model, f"stages.{i}.refine.{j}", f, head.quality)
+            f = refine(model, f"stages.{i}.refine.{j}", f, quality)
 
     unread = {stage["stream"] for stage in all_stages[len(stages) :]}
     for i, reader in enumerate(readers):

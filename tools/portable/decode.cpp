@@ -99,13 +99,17 @@ int main(int argc, char** argv) {
                            [&](const std::string& n, int64_t s) { return find(float32, n, s); }}));
     for (int cases = in.integer(); cases > 0; --cases) {
         const int height = in.integer(), width = in.integer(), quality = in.integer(), tile_log2 = in.integer();
+        const int rows = in.integer(), columns = in.integer();
+        aec::Map<uint8_t> map(rows, columns, 1);
+        const std::vector<int> cells = in.numbers<int>();
+        for (size_t i = 0; i < cells.size(); ++i) map.data.at(i) = static_cast<uint8_t>(cells[i]);
         aec::Streams streams(in.integer());
         for (auto& tiles : streams) {
             tiles.resize(in.integer());
             for (auto& t : tiles) t = in.text();
         }
         std::vector<uint8_t> pixels(static_cast<size_t>(height) * width * 3);
-        const aec::Frame frame(height, width, quality, tile_log2);
+        const aec::Frame frame(height, width, quality, tile_log2, map);
         network.decode(streams, frame, network.view(frame, 1, std::nullopt), argc > 3 ? std::atoi(argv[3]) : 1,
                        pixels.data());
         std::fwrite(pixels.data(), 1, pixels.size(), stdout);

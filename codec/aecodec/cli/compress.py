@@ -15,6 +15,7 @@ from .paths import STREAM, Job, plan
 
 if TYPE_CHECKING:
     from ..picture import Picture
+    from ..quality_map import Region
     from ..target import TargetResult
 
 UNITS = {"": 1, "k": 1000, "ki": 1024, "m": 10**6, "mi": 1024**2}
@@ -32,6 +33,20 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # older releases of clic
             self.fail(f"{value!r} is not a size such as 50000, 50k or 48KiB", param, context)
 
 
+class Interest(click.ParamType):  # type: ignore[type-arg]
+    name = "x,y,w,h=+n"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, context: click.Context | None
+    ) -> tuple[tuple[int, int, int, int], int]:
+        try:
+            region, offset = value.split("=")
+            x, y, w, h = map(int, region.split(","))
+            return (x, y, w, h), int(offset)
+        except ValueError:
+            self.fail(f"{value!r} is not of the form X,Y,WIDTH,HEIGHT=+20", param, context)
+
+
 @click.command(short_help="Compress pictures to .aec files.")
 @click.argument("inputs", metavar="IN... [OUT.aec]", type=click.Path(path_type=Path, allow_dash=True), nargs=-1, required=True)
 @click.option("-q", "--quality", type=click.IntRange(QUALITY_MIN, QUALITY_MAX), help=f"[default: {QUALITY_DEFAULT}]")
@@ -47,6 +62,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # older releases of clic
 @click.option("--target-bpp", type=click.FloatRange(min=0, min_open=True), help="The best quality in so many bits per pixel.")
 @click.option("--target-psnr", type=click.FloatRange(min=0, min_open=True), help="The smallest file with this PSNR in dB.")
 @click.option("--protect", is_flag=True, help="Add a protective copy of the coarse codes: up to a quarter more bytes.")
+@click.option("--roi", type=Interest(), multiple=True, help="A region of interest, and its offset of quality; may be repeated.")
 @click.option("--strip", is_flag=True, help="Drop ICC profile, EXIF and XMP.")
 @click.option("--first-frame", is_flag=True, help="Of animations, take the first picture.")
 @batch.options
@@ -58,6 +74,7 @@ def compress(
     target_bpp: float | None,
     target_psnr: float | None,
     protect: bool,
+    roi: tuple["Region", ...],
     strip: bool,
     first_frame: bool,
     common: CommonOptions,
@@ -73,7 +90,7 @@ def compress(
 
     jobs, single = plan(inputs, common.output, common.recursive, is_picture, SUFFIX, lambda p: p.suffix == SUFFIX)
     workers, threads = batch.threads_of(len(jobs), common)
-    wish = Wish(quality, target_size, target_bpp, target_psnr, effort, protect)
+    wish = Wish(quality, target_size, target_bpp, target_psnr, effort, protect, roi)
 
     def work(job: Job) -> Outcome:
         outcome = compress_one(job, wish, threads, strip, first_frame)
@@ -94,6 +111,7 @@ class Wish:
     psnr: float | None  # dB
     effort: int
     protect: bool
+    regions: tuple["Region", ...]  # of interest, with their offsets of quality
 
     @property
     def searched(self) -> bool:
@@ -102,16 +120,19 @@ class Wish:
 
     def meet(self, picture: "Picture", threads: int) -> "TargetResult":
         """Compresses a picture so."""
-        from .. import encoder, target
+        from .. import encoder, quality_map, target
 
+        roi = quality_map.of_regions(picture.height, picture.width, self.regions) if self.regions else None
         if self.psnr is not None:
-            return target.for_psnr(picture, self.psnr, threads, self.effort, self.protect)
+            return target.for_psnr(picture, self.psnr, threads, self.effort, self.protect, roi)
         if self.size is not None:
-            return target.for_size(picture, self.size, threads, self.effort, self.protect)
+            return target.for_size(picture, self.size, threads, self.effort, self.protect, roi)
         if self.bpp is not None:
-            return target.for_size(picture, self.bpp * picture.pixels_count / 8, threads, self.effort, self.protect)
+            return target.for_size(picture, self.bpp * picture.pixels_count / 8, threads, self.effort, self.protect, roi)
         quality = QUALITY_DEFAULT if self.quality is None else self.quality
-        return target.TargetResult(encoder.encode(picture, quality, threads, effort=self.effort, protect=self.protect), quality)
+        return target.TargetResult(
+            encoder.encode(picture, quality, threads, effort=self.effort, protect=self.protect, roi=roi), quality
+        )
 
 
 def compress_one(job: Job, wish: Wish, threads: int, strip: bool, first_frame: bool) -> Outcome:

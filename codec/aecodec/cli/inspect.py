@@ -36,7 +36,9 @@ def info(source: Path, as_json: bool) -> None:
         return
     colour = facts["colour"] + (" with alpha" if facts["alpha"] else "")
     size = f"{facts['bytes']} bytes, {facts['bits_per_pixel']} bits per pixel"
-    click.echo(f"{source}: {facts['width']} x {facts['height']} {colour}, quality {facts['quality']}, {size}")
+    low, high = facts["qualities"]
+    quality = f"quality {facts['quality']}" + (f" (qualities {low} to {high} in its parts)" if low < high else "")
+    click.echo(f"{source}: {facts['width']} x {facts['height']} {colour}, {quality}, {size}")
     click.echo(f"format version {facts['version']}, model {facts['model']}, tiles of {1 << facts['tile_log2']} pixels")
     for name, size in facts["metadata"].items():
         click.echo(f"{name}: {size} bytes")

@@ -83,10 +83,17 @@ class Shape:
 
 
 def quality_features(quality: Tensor) -> Tensor:
-    """(B,) qualities 1..100 -> (B, 8) smooth features of them, the second of which is linear in log λ."""
+    """(B,) qualities 1..100, or a map of them (B, rows, columns) -> (..., 8) smooth features, the second linear in log λ."""
     t = (quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN) * 2 - 1
     waves = [f(k * math.pi * t) for k in (1, 2) for f in (torch.sin, torch.cos)]
-    return torch.stack([torch.ones_like(t), t, t * t, t**3, *waves], 1)
+    return torch.stack([torch.ones_like(t), t, t * t, t**3, *waves], -1)
+
+
+def per_position(values: Tensor, size: torch.Size) -> Tensor:
+    """What a layer makes of qualities, (B, C), or of a map, (B, rows, columns, C) -> (B, C, 1, 1), or of size (..., h, w)."""
+    if values.dim() == 2:
+        return values[:, :, None, None]
+    return F.interpolate(values.movedim(3, 1), tuple(size[2:]), mode="nearest")
 
 
 def zero_(*layers: nn.Module) -> None:
@@ -129,7 +136,7 @@ class Block(Mixed):
         zero_(self.film, self.mix)
 
     def forward(self, x: Tensor, q: Tensor) -> Tensor:  # (B, C, h, w), (B, 8) -> (B, C, h, w)
-        scale, shift = self.film(q).to(self.compute)[:, :, None, None].chunk(2, 1)
+        scale, shift = per_position(self.film(q), x.shape).to(self.compute).chunk(2, 1)
         with self.fast(x):
             return x + self.mix(F.leaky_relu(torch.addcmul(shift, self.spatial(x), 1 + scale), LEAK))
 
@@ -154,8 +161,8 @@ class Stage(Mixed):
         self.select.weight.data[range(d), source] = 1
         self.inject.weight.data[source, range(d)] = 1
 
-    def gain(self, q: Tensor) -> Tensor:  # (B, 8) -> (B, D, 1, 1)
-        return self.log_gain(q).exp()[:, :, None, None]
+    def gain(self, q: Tensor, size: torch.Size) -> Tensor:  # (B, 8) -> (B, D, 1, 1); of a map (B, D, h, w)
+        return per_position(self.log_gain(q).exp(), size)
 
     def latents(self, f: Tensor, e: Tensor) -> Tensor:  # (B, C, h, w) each -> (B, D, h, w)
         difference = e - f
@@ -171,7 +178,7 @@ class Stage(Mixed):
         return self.prior.last(hidden.float()).chunk(2, 1)
 
     def forward(self, f: Tensor, e: Tensor, q: Tensor, quantise: Quantise, correction: Tensor | float = 0) -> tuple[Tensor, Tensor]:
-        z, (mu, log_sigma), gain = self.latents(f, e) + correction, self.predict(f), self.gain(q)
+        z, (mu, log_sigma), gain = self.latents(f, e) + correction, self.predict(f), self.gain(q, f.shape)
         sigma = (log_sigma + gain.log()).clamp(LOG_SIGMA_MIN, LOG_SIGMA_MAX).exp()
         residual, bits = quantise((z - mu) * gain, sigma, self.index)
         return f + self.inject(mu + residual / gain), bits
@@ -294,7 +301,7 @@ def initialise(net: Network, x: Tensor) -> None:
 
     def measure(residual: Tensor, sigma: Tensor, index: int) -> tuple[Tensor, Tensor]:
         stage = net.stages[index]
-        gain = stage.gain(quality_features(middle_quality))
+        gain = stage.gain(quality_features(middle_quality), residual.shape)
         stage.prior.last.bias[stage.select.out_channels :] = torch.log(0.5 * (residual / gain).std((0, 2, 3)) + 1e-3)
         return torch.round(residual), residual.new_zeros(len(residual))
 

@@ -46,8 +46,13 @@ def windows(size: int) -> Iterator[tuple[int, int, int, int]]:
         yield begin, end, max(0, begin - MARGIN), min(size, end + MARGIN)
 
 
-def corrections(model: Model, pixels: np.ndarray, quality: int, iterations: int) -> list[np.ndarray]:
-    """-> of every stage int16 (h, w, latents), in features, for `Network.encode`; pixels: uint8 (H, W, 3)."""
+def corrections(
+    model: Model, pixels: np.ndarray, quality: int, iterations: int, qualities: np.ndarray | None = None
+) -> list[np.ndarray]:
+    """-> of every stage int16 (h, w, latents), in features, for `Network.encode`; pixels: uint8 (H, W, 3).
+
+    qualities: a map uint8 (rows, columns) of the coarsest level's positions, or None.
+    """
     keep_memory()
     net, codebook = float_model(model)
     unit, (h, w) = net.shape.multiple, pixels.shape[:2]
@@ -59,23 +64,27 @@ def corrections(model: Model, pixels: np.ndarray, quality: int, iterations: int)
         for left, right, first_column, last_column in windows(columns):
             x = torch.from_numpy(padded[first_row:last_row, first_column:last_column].copy()).permute(2, 0, 1)[None].float()
             inside = min(h, last_row) - first_row, min(w, last_column) - first_column
-            for out, more, n in zip(found, descend(net, codebook, x, inside, quality, iterations), strides, strict=True):
+            local = torch.tensor([float(quality)])
+            if qualities is not None:
+                cells = qualities[first_row // unit : last_row // unit, first_column // unit : last_column // unit]
+                local = torch.from_numpy(cells.astype(np.float32))[None]
+            for out, more, n in zip(found, descend(net, codebook, x, inside, local, iterations), strides, strict=True):
                 core = more[0, :, (top - first_row) // n :, (left - first_column) // n :].permute(1, 2, 0).numpy()
                 core = core[: (bottom - top) // n, : (right - left) // n] * 2**FEATURE_BITS
                 out[top // n : bottom // n, left // n : right // n] = np.clip(np.round(core), -32768, 32767)
     return found
 
 
-def descend(net: Network, codebook: Codebook, x: Tensor, inside: tuple[int, int], quality: int, iterations: int) -> list[Tensor]:
+def descend(net: Network, codebook: Codebook, x: Tensor, inside: tuple[int, int], quality: Tensor, iterations: int) -> list[Tensor]:
     """-> corrections of the latents (1, latents, h, w) of every stage, for a window x (1, 3, H, W), 0..255, of which the
-    pixels `inside` (rows, columns) count."""
+    pixels `inside` (rows, columns) count. quality: (1,), or a map (1, rows, columns)."""
     x = x.contiguous(memory_format=torch.channels_last)
-    q, lam = quality_features(torch.tensor([float(quality)])), quality_to_lambda(quality)
+    q, lam = quality_features(quality), quality_to_lambda(quality)
     shape, (h, w) = net.shape, inside
-    gains = [stage.gain(q) for stage in net.stages]
     with torch.no_grad():
         features = net.analyse(x, q)
     sizes = [(1, s.latents, x.shape[2] // (BLOCK << s.level), x.shape[3] // (BLOCK << s.level)) for s in shape.stages]
+    gains = [stage.gain(q, torch.Size(size)) for stage, size in zip(net.stages, sizes, strict=True)]
     moves = [torch.zeros(size).contiguous(memory_format=torch.channels_last).requires_grad_() for size in sizes]  # in steps
     best, least = [m.detach().clone() for m in moves], float("inf")
     descent = torch.optim.SGD(moves, RATE, momentum=MOMENTUM)
@@ -83,8 +92,9 @@ def descend(net: Network, codebook: Codebook, x: Tensor, inside: tuple[int, int]
         more = [m / gain for m, gain in zip(moves, gains, strict=True)]
         decoded: list[Tensor] = []
         y, bits = net.synthesise(features, q, codebook.quantise, decoded, more)
-        error = distortion(x[:, :, :h, :w], y[:, :, :h, :w], VISUAL_SHARE) + PREVIEW_WEIGHT * preview_error(x, net.reduced(decoded))
-        cost = bits.sum() + lam * error * (h * w)  # in bits
+        error = total(x[:, :, :h, :w], y[:, :, :h, :w], lam, shape.multiple)
+        error = error + PREVIEW_WEIGHT * lam.mean() * preview_error(x, net.reduced(decoded)) * (h * w)
+        cost = bits.sum() + error  # in bits
         if cost.item() < least:
             least, best = cost.item(), [m.detach().clone() for m in moves]
         if iteration == iterations:
@@ -94,3 +104,12 @@ def descend(net: Network, codebook: Codebook, x: Tensor, inside: tuple[int, int]
         cost.backward()
         descent.step()
     return [m / gain for m, gain in zip(best, gains, strict=True)]
+
+
+def total(x: Tensor, y: Tensor, lam: Tensor, unit: int) -> Tensor:
+    """λ times the distortion, summed over pixels. lam: (1,), or a map (1, rows, columns) of `unit` pixels; with a map the
+    distortion is the squared error alone, which is of a place."""
+    if lam.dim() == 1:
+        return lam * distortion(x, y, VISUAL_SHARE) * x[0, 0].numel()
+    weights = lam.repeat_interleave(unit, 1).repeat_interleave(unit, 2)[:, : x.shape[2], : x.shape[3]]
+    return (weights * ((x - y) ** 2).mean(1)).sum()
