@@ -5,7 +5,7 @@ and Kautz, NVAE, NeurIPS 2020), with their temperature. It knows how a detail go
 of things.
 """
 
-from . import container
+from . import container, quality_map
 from .container import Contents
 from .decoder import Decoder
 from .encoder import header_for
@@ -34,11 +34,12 @@ def sample_file(
         raise OptionError(f"the seed must be from 0 to 2^64 - 1, not {seed}")
     if (size is None) == (like is None):
         raise OptionError("a sample needs either a size or a file that it is to be like")
-    model, codes, gray = shipped(), [], False
+    model, codes, gray, qualities = shipped(), [], False, None
     if like is not None:
         with Decoder(like, threads=threads) as decoder:
             codes, gray, size = decoder.codes(), decoder.mode.startswith("L"), decoder.size
-            quality = decoder.quality if quality is None else quality
+            if quality is None:
+                quality, qualities = decoder.quality, decoder.qualities
         if not 0 <= stage <= len(codes):
             raise OptionError(f"the first stage to draw must be from 0 to {len(codes)}, not {stage}")
     assert size is not None
@@ -46,5 +47,6 @@ def sample_file(
         raise OptionError(f"the size must be at least 1 x 1, not {size[0]} x {size[1]}")
     header = header_for(*size[::-1], QUALITY_DEFAULT if quality is None else quality, gray, model)
     sharpness = round(SHARPNESS / max(temperature, 1 / SHARPNESS))
-    streams, _ = model.network.draw(model.frame(header), seed, sharpness, codes[:stage], threads)
-    return container.write(Contents(header, streams))
+    streams, _ = model.network.draw(model.frame(header, qualities), seed, sharpness, codes[:stage], threads)
+    packed = None if qualities is None else quality_map.pack(qualities, header.quality)
+    return container.write(Contents(header, streams, qualities=packed))

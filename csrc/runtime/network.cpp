@@ -211,7 +211,7 @@ Encoded Network::draw(const Codes& codes, const Frame& frame, uint64_t seed, int
         if (static_cast<size_t>(&stage - model_.stages.data()) >= codes.size())
             sources.push_back(std::make_unique<DrawnCodes>(stage, draw, threads));
     }
-    return encode(tiling, frame.quality, threads, std::move(sources));
+    return encode(tiling, frame, threads, std::move(sources));
 }
 
 std::vector<std::unique_ptr<StageCoder>> Network::decoders(const Tiling& tiling, int stages, Rectangle wanted,
