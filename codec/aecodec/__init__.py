@@ -6,6 +6,7 @@ pixels = aecodec.decompress(data)             # -> a NumPy array
 
 from typing import TYPE_CHECKING, Any
 
+from .arguments import buffer
 from .errors import (
     AecodecError,
     DamagedFile,
@@ -16,7 +17,7 @@ from .errors import (
     TruncatedFile,
     UnsupportedFile,
 )
-from .options import EFFORT_DEFAULT, QUALITY_DEFAULT
+from .options import EFFORT_DEFAULT, MAX_MEMORY, MAX_PIXELS, QUALITY_DEFAULT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,12 +96,13 @@ def compress(
     return encoder.encode(Picture.of(image), quality, threads, effort=effort, protect=protect, roi=roi).data
 
 
-def decompress(data: bytes, *, threads: int = 0) -> "np.ndarray":
+def decompress(data: bytes, *, threads: int = 0, max_pixels: int = MAX_PIXELS, max_memory: int = MAX_MEMORY) -> "np.ndarray":
     """Decompresses an .aec file. `Decoder` gives parts of a picture, and what is left of a damaged file.
 
     Args:
         data: the bytes of the file.
         threads: 0 for one a core.
+        max_pixels, max_memory: a file that claims more pixels, or that would take more bytes of memory to decode, is refused.
 
     Returns:
         a uint8 array of the shape that was compressed: (H, W, 3), (H, W), or with alpha (H, W, 4), (H, W, 2). The pixels are the
@@ -109,18 +111,20 @@ def decompress(data: bytes, *, threads: int = 0) -> "np.ndarray":
     Raises:
         TruncatedFile: the file is cut short.
         DamagedFile: a checksum is wrong, or the bytes cannot be what an encoder wrote.
-        UnsupportedFile: the bytes are no .aec file, or need another version of aecodec, or claim more than 2^28 pixels.
+        UnsupportedFile: the bytes are no .aec file, or need another version of aecodec, or exceed a limit.
+        OptionError: a limit is no whole number of at least 1.
     """
     from .decoder import decode
 
-    return decode(bytes(data), threads).to_array()
+    return decode(buffer("data", data), threads, max_pixels, max_memory=max_memory).to_array()
 
 
-def info(data: bytes) -> dict[str, Any]:
+def info(data: bytes, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
     """What is in an .aec file, without decoding it.
 
     Args:
         data: the bytes of the file.
+        max_pixels: a file that claims more is refused.
 
     Returns:
         a dictionary of plain values, which `json.dumps` takes: the header's fields (version, model, colour, tile_log2, quality,
@@ -129,14 +133,21 @@ def info(data: bytes) -> dict[str, Any]:
         the file's order; H the header, S a coded tile).
 
     Raises:
-        FileError: the file is damaged, cut short, or needs another version of aecodec.
+        FileError: the file is damaged, cut short, needs another version of aecodec, or exceeds the limit.
+        OptionError: the limit is no whole number of at least 1.
     """
     from . import inspection
 
-    return inspection.info(bytes(data))
+    return inspection.info(buffer("data", data), max_pixels)
 
 
-def tokens(image: "np.ndarray | Image | bytes", quality: int = QUALITY_DEFAULT) -> "Tokens":
+def tokens(
+    image: "np.ndarray | Image | bytes",
+    quality: int = QUALITY_DEFAULT,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    max_memory: int = MAX_MEMORY,
+) -> "Tokens":
     """The indices of a picture's codewords, a stage at a time: what a sequence model or a retrieval system reads.
 
     They are the codes of a hierarchical VQ-VAE (van den Oord et al., NeurIPS 2017; Razavi et al., NeurIPS 2019) whose codewords are
@@ -145,6 +156,7 @@ def tokens(image: "np.ndarray | Image | bytes", quality: int = QUALITY_DEFAULT) 
     Args:
         image: a picture as `compress` takes it, or the bytes of an .aec file.
         quality: a whole number, 1 to 100; of a picture only, as a file has its own.
+        max_pixels, max_memory: a file that claims more pixels, or that would take more bytes of memory to decode, is refused.
 
     Returns:
         the codes, with what it takes to decode them. Alpha and metadata are left out.
@@ -152,11 +164,11 @@ def tokens(image: "np.ndarray | Image | bytes", quality: int = QUALITY_DEFAULT) 
     Raises:
         PictureError: the picture is not of this kind, or the file has its pixels without loss and no codewords.
         OptionError: the quality is out of range.
-        FileError: the bytes are damaged, cut short, or need another version of aecodec.
+        FileError: the bytes are damaged, cut short, need another version of aecodec, or exceed a limit.
     """
     from .tokenizer import tokens
 
-    return tokens(image, quality)
+    return tokens(image, quality, max_pixels, max_memory)
 
 
 def from_tokens(tokens: "Tokens") -> "np.ndarray":

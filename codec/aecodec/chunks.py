@@ -72,13 +72,18 @@ class Chunk:
         return self.payload + self.size + self.check
 
 
+def ascii_name(kind: bytes) -> str:
+    """A chunk's type in quotes, fit for a line of text whatever the byte is."""
+    return ascii(kind.decode("latin-1"))
+
+
 def scan(file: BinaryIO, at: int, end: int) -> Iterator[Chunk]:
     """The chunks in a part of a file, without a look at what is in them. Raises FileError if they do not follow one another."""
     while at < end:
         file.seek(at)
         head = file.read(min(6, end - at))
         size, used = read_varint(head, 1)
-        found = Chunk(head[:1], f"chunk '{head[:1].decode('latin-1')}'", at, at + used, size)
+        found = Chunk(head[:1], f"chunk {ascii_name(head[:1])}", at, at + used, size)
         if found.end > end:
             raise TruncatedFile("the file is cut short")
         yield found

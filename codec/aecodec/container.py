@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from . import protection
-from .chunks import CODED_CHECK, Chunk, checksum, chunk, coded, length, load, read_varint, scan, varint
+from .chunks import CODED_CHECK, Chunk, ascii_name, checksum, chunk, coded, length, load, read_varint, scan, varint
 from .errors import DamagedFile, FileError, TruncatedFile, UnsupportedFile
-from .header import MAX_PIXELS, Header
+from .header import Header
+from .options import MAX_PIXELS
 
 MAGIC = b"\x89AEC"  # the high bit, as PNG's, tells a file from text
 FIRST_MAGIC = b"\x89AEC\r\n\x1a\n"  # of format version 1, which was never released
@@ -20,6 +21,10 @@ FIRST_MAGIC = b"\x89AEC\r\n\x1a\n"  # of format version 1, which was never relea
 # Chunk types. A reader must refuse a file with an upper-case type that it does not know, and skip a lower-case one.
 ALPHA, LOSSLESS, QUALITIES, PROTECTION = b"A", b"L", b"Q", b"p"
 METADATA = {"icc": b"i", "exif": b"e", "xmp": b"x"}
+METADATA_MAX = 1 << 24  # bytes of each
+CHUNKS_MAX = 4096
+PROBLEMS_MAX = 20  # that are told of a damaged file
+COPIES_MAX = 64  # places that are looked at for a copy of a damaged header
 HEADER, STREAM = b"H", b"S"  # no chunks, but listed with them
 
 
@@ -79,6 +84,12 @@ class Index:
     repaired: dict[int, bytes] = field(default_factory=dict)  # tiles of stream 0 from the protective copy, by their number
     repairs: list[str] = field(default_factory=list)  # what came back from the protective copy
 
+    def add_problem(self, problem: object) -> None:
+        if len(self.problems) < PROBLEMS_MAX:
+            self.problems.append(str(problem))
+        elif len(self.problems) == PROBLEMS_MAX:
+            self.problems.append("and more")
+
     def everything(self) -> list[Chunk]:
         """The header, the chunks and the coded streams, in the file's order."""
         coded = [c for tiles in self.streams for c in tiles if c is not None]
@@ -105,7 +116,7 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
         raise UnsupportedFile(f"the file claims {size} pixels, more than the limit of {max_pixels}")
     found = Index(header, head, [])
     if problem is not None:
-        found.problems.append(problem)
+        found.add_problem(problem)
         found.repairs.append("the header")
 
     def intact(c: Chunk) -> bool:
@@ -115,7 +126,7 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
         except FileError as error:
             if not partial:
                 raise
-            found.problems.append(str(error))
+            found.add_problem(error)
             return False
         return True
 
@@ -124,6 +135,8 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
     def take(chunks: Iterator[Chunk]) -> None:
         try:
             for c in chunks:
+                if len(found.chunks) == CHUNKS_MAX:
+                    raise UnsupportedFile(f"the file has more than {CHUNKS_MAX} chunks")
                 found.chunks.append(c)
                 if intact(c):
                     file_chunk(found, c)
@@ -132,7 +145,7 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
         except FileError as error:
             if not partial:
                 raise
-            found.problems.append(str(error))
+            found.add_problem(error)
 
     whole = [c for c in coded if c.end <= end]
     take(scan(file, head.end, ahead if header.streams and ahead <= end else end))
@@ -141,7 +154,7 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
         cut = f"the file is cut short: {len(whole)} of {len(coded)} coded parts are there"
         if not partial:
             raise TruncatedFile(cut)
-        found.problems.append(cut)
+        found.add_problem(cut)
     elif coded:
         take(scan(file, coded[-1].end, end))
     if not partial and (found.lossless is None) != bool(header.streams):
@@ -161,7 +174,7 @@ def repair(file: BinaryIO, found: Index, coarse: list[Chunk]) -> None:
     try:
         found.repaired = protection.repaired(load(file, found.protection), found.head.end, tiles, [c.size for c in coarse])
     except FileError as error:
-        found.problems.append(str(error))
+        found.add_problem(error)
     for tile in found.repaired:
         found.streams[0][tile] = coarse[tile]
         found.repairs.append(f"stream 0, tile {tile}")
@@ -172,7 +185,10 @@ def find_copy(file: BinaryIO, error: FileError) -> int:
     file.seek(0)
     data = file.read()
     at = len(data)
-    while (at := data.rfind(MAGIC, 1, at)) > 0:
+    for _ in range(COPIES_MAX):
+        at = data.rfind(MAGIC, 1, at)
+        if at < 0:
+            break
         try:
             read_head(file, len(data), at)
             return at
@@ -235,12 +251,14 @@ def file_chunk(found: Index, c: Chunk) -> None:
         found.qualities = c
     elif c.kind == PROTECTION and found.protection is None:
         found.protection = c
+    elif c.kind in names and c.size > METADATA_MAX:
+        raise UnsupportedFile(f"the file has {names[c.kind].upper()} of {c.size} bytes, more than the limit of {METADATA_MAX}")
     elif c.kind in names and names[c.kind] not in found.metadata:
         found.metadata[names[c.kind]] = c
     elif c.kind in (ALPHA, LOSSLESS, QUALITIES):
-        raise DamagedFile(f"the file has a chunk '{c.kind.decode('latin-1')}' too many")
+        raise DamagedFile(f"the file has a chunk {ascii_name(c.kind)} too many")
     elif not c.kind.islower():
-        raise UnsupportedFile(f"the file has a chunk '{c.kind.decode('latin-1')}' that this program cannot use")
+        raise UnsupportedFile(f"the file has a chunk {ascii_name(c.kind)} that this program cannot use")
 
 
 def read(file: BinaryIO, found: Index) -> Contents:

@@ -3,17 +3,21 @@
 import contextlib
 import functools
 import io
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from . import _core, alpha, chunks, container, lossless, quality_map
+from . import _core, alpha, chunks, container, limits, lossless, quality_map
+from .arguments import whole
+from .chunks import Chunk
 from .errors import DamagedFile, OptionError, PictureError, UnsupportedFile
 from .folding import unfolded
-from .header import GRAY, MAX_PIXELS
+from .header import GRAY
 from .model import Model, shipped
+from .options import MAX_MEMORY, MAX_PIXELS
 from .picture import Picture, crop, reduce
 
 SCALES = (1, 2, 4, 8)
@@ -32,12 +36,14 @@ class Decoder:
         partial: take what is intact of a damaged or truncated file; `problems` says what is wrong with it.
         threads: 0 for one a core.
         max_pixels: a file that claims more is refused.
+        max_memory: bytes; what would take more to decode, by an estimate from the file's header, is refused.
         model: another model than the shipped one.
         check: the checksums of all parts at once, not only of those that are used.
 
     Raises:
         TruncatedFile, DamagedFile: the file is cut short or damaged; with `partial`, its header is.
         UnsupportedFile: the source is no .aec file, or needs another model or version of aecodec, or has too many pixels.
+        OptionError: an argument is of a wrong type, or a limit no whole number of at least 1.
         OSError: the source cannot be read.
     """
 
@@ -48,18 +54,24 @@ class Decoder:
         partial: bool = False,
         threads: int = 0,
         max_pixels: int = MAX_PIXELS,
+        max_memory: int = MAX_MEMORY,
         model: Model | None = None,
         check: bool = False,
     ):
         self._model = model or shipped()
-        self._threads = threads
+        self._threads = whole("threads", threads, 0)
+        max_pixels = whole("max_pixels", max_pixels, 1, 1 << 62)
+        self._max_memory = whole("max_memory", max_memory, 1, 1 << 62)
+        self._reading = threading.Lock()
         self._file: BinaryIO
         if isinstance(source, bytes | bytearray | memoryview):
             self._file, self._owned = io.BytesIO(source), True
         elif isinstance(source, str | Path):
             self._file, self._owned = open(source, "rb"), True
-        else:
+        elif hasattr(source, "read") and hasattr(source, "seek"):
             self._file, self._owned = source, False
+        else:
+            raise OptionError(f"the source must be a path, bytes or a binary file, not {type(source).__name__}")
         try:
             self.index = container.index(self._file, max_pixels, check=check or partial, partial=partial)
             self.header = self.index.header
@@ -133,7 +145,7 @@ class Decoder:
     @property
     def metadata(self) -> dict[str, bytes]:
         """ICC profile, EXIF and XMP, as far as there are any, under the names icc, exif and xmp."""
-        return {name: chunks.load(self._file, c) for name, c in self.index.metadata.items()}
+        return {name: self._load(c) for name, c in self.index.metadata.items()}
 
     def decode(self, scale: int = 1, region: Region | None = None, bits: int = 8) -> np.ndarray:
         """The picture, or a part of it, or a reduced one.
@@ -157,12 +169,14 @@ class Decoder:
 
     def picture(self, scale: int = 1, region: Region | None = None, bits: int = 8) -> Picture:
         """What `decode` gives, as a `Picture` with alpha apart and with the metadata; the same arguments and errors."""
-        if bits not in (8, 16):
-            raise OptionError(f"pixels have 8 or 16 bits, not {bits}")
+        if not isinstance(bits, int | float | np.integer) or bits not in (8, 16):
+            raise OptionError(f"pixels have 8 or 16 bits, not {bits!r:.40}")
         opacity = None
         box = self._box(scale, region)
+        scale, bits = int(scale), int(bits)
+        self._afford(scale, box, bits)
         if self.index.alpha is not None:
-            data = chunks.load(self._file, self.index.alpha)
+            data = self._load(self.index.alpha)
             opacity = crop(reduce(alpha.unpack(data, self.header.height, self.header.width), scale), box)
             if bits == 16:
                 opacity = opacity.astype(np.uint16) * 257
@@ -183,11 +197,13 @@ class Decoder:
             FileError: a part that is needed is damaged.
         """
         box = self._box(scale, None)
+        scale = int(scale)
+        self._afford(scale, box, 8)
         if self.lossless:
             yield self._exact(scale, box, 8)
             return
         streams = self._streams(scale, box)
-        needed = max(i for i, tiles in enumerate(streams) if tiles != [None] * len(tiles)) + 1
+        needed = max((i + 1 for i, tiles in enumerate(streams) if any(t is not None for t in tiles)), default=1)
         for count in range(1, needed + 1):
             missing: list[bytes | None] = [None] * self.header.tiles
             known = [tiles if i < count else missing for i, tiles in enumerate(streams)]
@@ -205,19 +221,48 @@ class Decoder:
         """
         if self.lossless:
             raise PictureError("the file has its pixels without loss, and no codewords")
-        streams = self._streams(1, self._box(1, None))
+        box = self._box(1, None)
+        self._afford(1, box, 8, codes=True)
+        streams = self._streams(1, box)
         with damage():
             return self._model.network.decode_codes(streams, self._frame, self._threads)
 
     def _box(self, scale: int, region: Region | None) -> Region:
         """The region as (top, left, bottom, right) of the reduced picture."""
-        if scale not in SCALES:
-            raise OptionError(f"scale must be one of {', '.join(map(str, SCALES))}, not {scale}")
-        x, y, w, h = region or (0, 0, *self.size)
+        if not isinstance(scale, int | float | np.integer) or scale not in SCALES:
+            raise OptionError(f"scale must be one of {', '.join(map(str, SCALES))}, not {scale!r:.40}")
+        try:
+            numbers = (0, 0, *self.size) if region is None else [whole("a region's number", n, -(2**62), 2**62) for n in region]
+            x, y, w, h = numbers
+        except (TypeError, ValueError) as error:
+            raise OptionError(f"region must be four whole numbers, not {region!r:.40}") from error
         if x < 0 or y < 0 or w < 1 or h < 1 or x + w > self.header.width or y + h > self.header.height:
             size = f"{self.header.width} x {self.header.height}"
             raise OptionError(f"the region {x},{y},{w},{h} is not inside the picture of {size} pixels")
         return y // scale, x // scale, -(-(y + h) // scale), -(-(x + w) // scale)
+
+    def _afford(self, scale: int, box: Region, bits: int, codes: bool = False) -> None:
+        """Raises UnsupportedFile if decoding a box of a reduced picture would take too much memory."""
+        h, area = self.header, (box[2] - box[0]) * (box[3] - box[1])
+        needed = 8 * area * (bits // 8)
+        if self.lossless:
+            needed += limits.LOSSLESS_PIXEL * h.height * h.width
+        else:
+            rows, columns = h.coded_size
+            coded_scale, (top, left, bottom, right) = self._coded(scale, box)
+            reach = ((right - left) * coded_scale + (8 << h.tile_log2)) if not codes else columns  # with the tiles around it
+            needed += limits.decoding_memory(bottom - top, min(columns, reach), coded_scale == SCALES[-1])
+            needed += limits.CODES_PIXEL * limits.padded(rows) * limits.padded(columns) if codes else 0
+        if self.index.alpha is not None:
+            needed += limits.ALPHA_PIXEL * h.height * h.width
+        if needed > self._max_memory:
+            limit = f"the limit of {self._max_memory >> 20} MB"
+            raise UnsupportedFile(f"decoding this takes about {needed >> 20} MB of memory, more than {limit}")
+
+    def _load(self, c: Chunk) -> bytes:
+        """A chunk's payload; several threads may ask at once."""
+        with self._reading:
+            return chunks.load(self._file, c)
 
     def _coded(self, scale: int, box: Region) -> tuple[int, Region]:
         """The scale and the box of what is coded that hold a box of a reduced picture."""
@@ -237,19 +282,25 @@ class Decoder:
             row, column = divmod(tile, self.header.tile_columns)
             top, left, bottom, right = areas[stream]
             inside = top <= row < bottom and left <= column < right
-            return container.load_part(self._file, self.index, stream, tile) if inside else None
+            if not inside:
+                return None
+            with self._reading:
+                return container.load_part(self._file, self.index, stream, tile)
 
         return [[wanted(stream, tile) for tile in range(self.header.tiles)] for stream in range(len(self.index.streams))]
 
     def _exact(self, scale: int, box: Region, bits: int) -> np.ndarray:
         h = self.header
         assert self.index.lossless is not None  # the caller has looked
-        pixels = lossless.unpack(chunks.load(self._file, self.index.lossless), h.height, h.width, h.colour == GRAY)
+        pixels = lossless.unpack(self._load(self.index.lossless), h.height, h.width, h.colour == GRAY)
         pixels = crop(reduce(pixels, scale), box)
         return pixels if bits == 8 else pixels.astype(np.uint16) * 257
 
     def _pixels(self, streams: list[list[bytes | None]], scale: int, box: Region, bits: int = 8) -> np.ndarray:
         network, frame, fold = self._model.network, self._frame, self.header.fold
+        if not any(tile is not None for tile in streams[0]):  # gray, at once: a few bytes may claim much
+            shape = (box[2] - box[0], box[3] - box[1]) + (() if self.header.colour == GRAY else (3,))
+            return np.full(shape, 128 if bits == 8 else 128 * 257, np.uint8 if bits == 8 else np.uint16)
         with damage():
             decode = network.decode if bits == 8 else network.decode_sixteen_bit
             pixels = decode(streams, frame, *self._coded(scale, box), self._threads)
@@ -269,6 +320,12 @@ def damage() -> Iterator[None]:
         raise DamagedFile(f"the file is damaged: {error}") from error
 
 
-def decode(data: bytes, threads: int = 0, max_pixels: int = MAX_PIXELS, model: Model | None = None) -> Picture:
-    """Decompresses a file whole. Raises FileError if it is damaged, cut short, or not for this model."""
-    return Decoder(data, threads=threads, max_pixels=max_pixels, model=model, check=True).picture()
+def decode(
+    data: bytes,
+    threads: int = 0,
+    max_pixels: int = MAX_PIXELS,
+    model: Model | None = None,
+    max_memory: int = MAX_MEMORY,
+) -> Picture:
+    """Decompresses a file whole. Raises FileError if it is damaged, cut short, not for this model, or exceeds a limit."""
+    return Decoder(data, threads=threads, max_pixels=max_pixels, max_memory=max_memory, model=model, check=True).picture()

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from .errors import OptionError
+from .arguments import whole
 from .header import Header
 from .model import Model
 from .options import EFFORT_MAX, EFFORT_MIN
@@ -37,9 +37,7 @@ LEVELS = {
 
 def level_of(effort: int) -> Effort:
     """Raises OptionError if there is no such level."""
-    if effort not in LEVELS:
-        raise OptionError(f"effort must be a whole number from {EFFORT_MIN} to {EFFORT_MAX}, not {effort}")
-    return LEVELS[effort]
+    return LEVELS[whole("effort", effort, EFFORT_MIN, EFFORT_MAX)]
 
 
 def encode_best(

@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from . import alpha, container, lossless, quality_map
+from . import alpha, container, limits, lossless, quality_map
 from ._core import constants
+from .arguments import whole
 from .container import Contents
 from .effort import encode_best, level_of
 from .errors import OptionError, PictureError
 from .folding import folded
 from .header import GRAY, MAX_SIDE, RGB, VERSION, Header
 from .model import Model, shipped
-from .options import EFFORT_DEFAULT, MODES, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
+from .options import EFFORT_DEFAULT, MAX_MEMORY, MODES, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from .picture import Picture
 from .rate_distortion import cost_of, size_of
 
@@ -37,16 +38,22 @@ class Encoding:
 
 def header_for(height: int, width: int, quality: int, gray: bool, model: Model, protect: bool = False) -> Header:
     """Raises OptionError if the quality is not 1 to 100, PictureError if a side is longer than files can say."""
-    if not QUALITY_MIN <= quality <= QUALITY_MAX or quality != int(quality):
-        raise OptionError(f"quality must be a whole number from {QUALITY_MIN} to {QUALITY_MAX}, not {quality}")
+    quality = whole("quality", quality, QUALITY_MIN, QUALITY_MAX)
     if max(height, width) > MAX_SIDE:
         raise PictureError(f"the picture is {width} x {height} pixels; sides of more than {MAX_SIDE} have no place in a file")
     large = height * width >= LARGE
     tile_log2 = PROTECTED_TILE_LOG2 if protect else TILE_LOG2_OF_LARGE if large else TILE_LOG2
-    header = Header(VERSION, model.mark, GRAY if gray else RGB, tile_log2, int(quality), width, height)
+    header = Header(VERSION, model.mark, GRAY if gray else RGB, tile_log2, quality, width, height)
     while protect and header.tiles < PROTECTED_TILES and header.tile_log2 > constants.TILE_LOG2_MIN:
         header = replace(header, tile_log2=header.tile_log2 - 1)
     return header
+
+
+def unaffordable(header: Header) -> str:
+    """Why coding a picture would take too much memory; empty if it does not."""
+    needed = limits.encoding_memory(*header.coded_size)
+    size = f"{header.width} x {header.height}"
+    return f"compressing {size} pixels takes about {needed >> 20} MB of memory, too much" if needed > MAX_MEMORY else ""
 
 
 def without_loss(picture: Picture, effort: int) -> bytes | None:
@@ -108,6 +115,7 @@ def encode(
 
     Raises:
         OptionError: the quality or the effort is out of range, or there is no such mode.
+        PictureError: a side is too long, or coding takes too much memory.
     """
     if mode not in MODES:
         raise OptionError(f"mode must be one of {', '.join(MODES)}, not {mode}")
@@ -116,6 +124,10 @@ def encode(
     rgb = folded(picture.rgb(), header.fold)
     qualities = None if roi is None else quality_map.of_roi(roi, header)
     exact = None if mode == "lossy" else without_loss(picture, effort)
+    if trouble := unaffordable(header):
+        if exact is None:
+            raise PictureError(trouble)
+        return Encoding(written(picture, header, [], exact), [], lossless=True)
     useful = math.inf if exact is None else len(exact)
     streams, bits = encode_best(model, rgb, header, level, threads, useful, qualities)
     if exact is not None and (useful < size_of(streams) or 8 * useful < cost_of(model, rgb, header, streams, threads, qualities)):

@@ -1,36 +1,21 @@
-"""Whole files: read, compress or decompress, and write so that a failure leaves nothing half-written."""
+"""Whole files: read, compress or decompress, and write."""
 
-import contextlib
-import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from . import encoder
 from .decoder import decode
 from .errors import OptionError
-from .options import EFFORT_DEFAULT, QUALITY_DEFAULT
+from .options import EFFORT_DEFAULT, MAX_MEMORY, MAX_PIXELS, QUALITY_DEFAULT
 from .picture import Picture
+from .replacing import replacing
 
 SUFFIX = ".aec"
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes `path`'s place when the block ends, and vanishes if it fails."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # mkstemp's files are private; the result is like any other new file
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+def refuse_same(source: Path, target: Path) -> None:
+    """Raises OptionError if two paths are one file, which the result would replace."""
+    if source.is_file() and target.is_file() and source.samefile(target):
+        raise OptionError(f"{source}: input and output are the same file")
 
 
 def compress_file(
@@ -57,9 +42,10 @@ def compress_file(
 
     Raises:
         PictureError: the source is no picture, or one that the format has no place for.
-        OptionError: the quality or the effort is out of range.
+        OptionError: the quality or the effort is out of range, or source and target are the same file.
         OSError: a file cannot be read or written.
     """
+    refuse_same(Path(source), Path(target))
     encoding = encoder.encode(Picture.load(Path(source)), quality, threads, effort=effort, protect=protect)
     with replacing(Path(target)) as out:
         out.write(encoding.data)
@@ -76,22 +62,26 @@ def picture_format(path: Path) -> str:
     return format
 
 
-def decompress_file(source: Path | str, target: Path | str, threads: int = 0) -> None:
+def decompress_file(
+    source: Path | str, target: Path | str, threads: int = 0, *, max_pixels: int = MAX_PIXELS, max_memory: int = MAX_MEMORY
+) -> None:
     """Decompresses an .aec file to a picture file. If that fails, nothing is written, and an older target stays as it is.
 
     Args:
         source: the .aec file.
         target: the picture file, in the format of its suffix, such as .png; it is replaced if it exists.
         threads: 0 for one a core.
+        max_pixels, max_memory: a file that claims more pixels, or that would take more bytes of memory to decode, is refused.
 
     Raises:
-        FileError: the source is damaged, cut short, no .aec file, or needs another version of aecodec.
+        FileError: the source is damaged, cut short, no .aec file, needs another version of aecodec, or exceeds a limit.
         PictureError: the target's format has no place for the picture, as JPEG has none for alpha.
-        OptionError: Pillow writes no format of the target's suffix.
+        OptionError: Pillow writes no format of the target's suffix, or source and target are the same file.
         OSError: a file cannot be read or written.
     """
     source, target = Path(source), Path(target)
+    refuse_same(source, target)
     format = picture_format(target)
-    picture = decode(source.read_bytes(), threads)
+    picture = decode(source.read_bytes(), threads, max_pixels, max_memory=max_memory)
     with replacing(target) as out:
         picture.save(out, format)

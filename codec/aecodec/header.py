@@ -11,7 +11,6 @@ from .options import QUALITY_MAX, QUALITY_MIN
 
 FIRST_VERSION, VERSION = 2, 2  # that are read
 MAX_SIDE = 1 << 24  # in pixels
-MAX_PIXELS = 1 << 28  # larger pictures are refused, lest a few bytes claim all memory
 GRAY, RGB = 0, 1
 
 

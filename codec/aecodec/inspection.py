@@ -6,9 +6,9 @@ from .decoder import Decoder
 from .model import shipped
 
 
-def info(data: bytes) -> dict[str, Any]:
+def info(data: bytes, max_pixels: int) -> dict[str, Any]:
     """The header, the sizes and the chunks of an .aec file, as plain values. Raises FileError if it is damaged."""
-    decoder = Decoder(data, check=True)
+    decoder = Decoder(data, max_pixels=max_pixels, check=True)
     header, index, stages = decoder.header, decoder.index, shipped().shape["stages"]
     streams, qualities = [], decoder.qualities
     for number, tiles in enumerate(index.streams):

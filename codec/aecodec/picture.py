@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from . import sixteen_bit
-from .errors import PictureError
-from .header import MAX_PIXELS
+from . import metadata as meta
+from . import output, sixteen_bit
+from .errors import AecodecError, PictureError
+from .options import MAX_PIXELS
 
-ORIENTATION = 0x0112  # EXIF's tag
 SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}  # of the pictures that training and benchmark read
 
 
@@ -20,13 +20,15 @@ SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}  
 class Picture:
     """pixels: uint8 (H, W, 3) or (H, W); alpha: uint8 (H, W) or None; metadata: ICC, EXIF and XMP bytes by name.
 
-    Decoded pictures may have pixels and alpha of uint16 instead. rounded: the pixels had more than 8 bits.
+    Decoded pictures may have pixels and alpha of uint16 instead. rounded: the pixels had more than 8 bits. notes: what of the
+    metadata had to be left out, a line each.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     metadata: dict[str, bytes] = field(default_factory=dict)
     rounded: bool = False
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         p = self.pixels
@@ -57,26 +59,44 @@ class Picture:
         return cls(np.ascontiguousarray(colour), alpha)
 
     @classmethod
-    def from_pillow(cls, image: Image.Image, first_frame: bool = False) -> "Picture":
-        """Any still picture, or an animation's first; more than 8 bits are rounded to 8, and EXIF's orientation is applied."""
+    def from_pillow(cls, image: Image.Image, first_frame: bool = False, exif: Image.Exif | None = None) -> "Picture":
+        """Any still picture, or an animation's first; more than 8 bits are rounded to 8, and EXIF's orientation is applied.
+
+        exif: the one to take in the place of the image's. Raises PictureError, or OSError if the file cannot be read.
+        """
+        try:
+            return cls._from_pillow(image, first_frame, exif)
+        except (AecodecError, MemoryError):
+            raise
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise PictureError(f"the picture is damaged ({error})") from error
+        except Exception as error:  # a damaged file makes Pillow raise almost anything
+            raise PictureError(f"the picture is damaged ({type(error).__name__}: {error})") from error
+
+    @classmethod
+    def _from_pillow(cls, image: Image.Image, first_frame: bool, exif: Image.Exif | None) -> "Picture":
         frames = getattr(image, "n_frames", 1)
         moves = frames > 1 and image.format != "MPO"  # an MPO's other frames are views of its first
-        if moves and not first_frame:
+        if moves and not first_frame and image.tell() == 0:
             raise PictureError(f"the picture is animated ({frames} frames); only still pictures can be compressed")
-        try:
-            image.load()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise PictureError(f"the picture is damaged ({error})") from error
-        if image.getexif().get(ORIENTATION, 1) != 1:
-            image = ImageOps.exif_transpose(image)  # a copy, whose EXIF and XMP no longer ask for it
-        info, exif = image.info, image.getexif()
-        candidates = {"icc": info.get("icc_profile"), "exif": exif.tobytes() if exif else None, "xmp": info.get("xmp")}
-        metadata = {name: bytes(value) for name, value in candidates.items() if isinstance(value, bytes) and value}
+        code = meta.cicp(image)
+        image.load()
+        if code:
+            image.info["cICP"] = code
+        exif = meta.opened(image) if exif is None else exif
+        orientation = 1 if exif is None else meta.orientation(exif)
+        size = image.size[::-1] if orientation > 4 else image.size
+        metadata, lost = meta.of_image(image, exif, size)
+        notes = tuple(lost)
+        if orientation != 1:
+            image = image.transpose(meta.METHODS[orientation])
         if image.mode.startswith("I"):  # 16 bits, in some byte order; mode I holds them in 32
             wide = np.asarray(image).astype(np.int64)
             if wide.min() < 0 or wide.max() > 65535:
                 raise PictureError("the picture has samples of more than 16 bits")
-            return cls(((wide * 255 + 32895) >> 16).astype(np.uint8), None, metadata, rounded=True)
+            return cls(((wide * 255 + 32895) >> 16).astype(np.uint8), None, metadata, rounded=True, notes=notes)
         if image.mode == "F":
             raise PictureError("the picture has floating-point samples")
         if image.has_transparency_data:
@@ -84,28 +104,38 @@ class Picture:
             array = np.asarray(image.convert("LA" if gray else "RGBA"))
             alpha = array[:, :, -1]
             pixels = array[:, :, 0] if gray else array[:, :, :3]
-            return cls(np.ascontiguousarray(pixels), None if (alpha == 255).all() else alpha, metadata)
+            return cls(np.ascontiguousarray(pixels), None if (alpha == 255).all() else alpha, metadata, notes=notes)
         if image.mode in ("1", "L"):
-            return cls(np.asarray(image.convert("L")), None, metadata)
+            return cls(np.asarray(image.convert("L")), None, metadata, notes=notes)
         if image.mode == "CMYK":
             metadata.pop("icc", None)  # the profile describes inks, not what they are converted to
-        return cls(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), None, metadata)
+        return cls(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), None, metadata, notes=notes)
 
     @classmethod
-    def load(cls, file: Path | BinaryIO, first_frame: bool = False) -> "Picture":
-        """Reads anything Pillow opens; `first_frame` says to take that of an animation.
+    def load(cls, file: Path | BinaryIO, first_frame: bool = False, max_pixels: int = MAX_PIXELS) -> "Picture":
+        """Reads anything Pillow opens; `first_frame` says to take that of an animation. More than `max_pixels` are refused.
 
         Raises PictureError if that is no picture, OSError if it cannot be read.
         """
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is our own limit
+                warnings.simplefilter("ignore")  # of odd tags, and of size, for which MAX_PIXELS is our own limit
                 with Image.open(file) as image:
+                    if image.width * image.height > max_pixels:
+                        raise PictureError(
+                            f"the picture has {image.width * image.height} pixels, more than the limit of {max_pixels}"
+                        )
                     return cls.from_pillow(image, first_frame)
         except UnidentifiedImageError as error:
             raise PictureError("this is not a picture in a format that Pillow knows") from error
-        except Image.DecompressionBombError as error:
-            raise PictureError(str(error)) from error
+        except (AecodecError, MemoryError):
+            raise
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise PictureError(f"the picture is damaged ({error})") from error
+        except Exception as error:  # a damaged file makes Pillow raise almost anything
+            raise PictureError(f"the picture is damaged ({type(error).__name__}: {error})") from error
 
     @property
     def height(self) -> int:
@@ -140,19 +170,25 @@ class Picture:
                 image.info[key] = self.metadata[name]
         return image
 
-    def save(self, file: Path | BinaryIO, format: str) -> None:
-        """Writes a picture file with its metadata. Raises PictureError if the format has no place for the picture."""
+    def save(self, file: Path | BinaryIO, format: str, quality: int | None = None) -> list[str]:
+        """Writes a picture file with its metadata, as far as the format has a place for them.
+
+        quality: 1 to 100 of JPEG, WebP and AVIF; None for one whose errors are small beside ours. Returns what had to be left
+        out, a line each. Raises PictureError if the format has no place for the picture.
+        """
+        size = (self.width, self.height)
+        metadata, notes = meta.fitted(self.metadata, size)
         if self.pixels.dtype == np.uint16:
-            sixteen_bit.save(self.to_array(), self.metadata, file, format)
-            return
-        image = self.to_pillow()
-        options = {k: image.info[k] for k in ("icc_profile", "exif", "xmp") if k in image.info}
-        try:
-            image.save(file, format, **options)
-        except (OSError, ValueError, KeyError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
-            raise PictureError(f"cannot write this picture as {format}: {error}") from error
+            sixteen_bit.save(self.to_array(), metadata, file, format)
+            return notes
+        image = Image.fromarray(self.to_array())
+        options = output.options(format, quality) | ({"dpi": dpi} if (dpi := meta.dpi_of(metadata)) else {})
+        data, dropped = output.encoded(image, format, options, metadata)
+        if isinstance(file, Path):
+            file.write_bytes(data)
+        else:
+            file.write(data)
+        return notes + dropped
 
 
 def reduce(pixels: np.ndarray, scale: int) -> np.ndarray:
@@ -170,5 +206,5 @@ def reduce(pixels: np.ndarray, scale: int) -> np.ndarray:
 
 
 def crop(pixels: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
-    """The part (top, left, bottom, right) of a picture."""
-    return np.ascontiguousarray(pixels[box[0] : box[2], box[1] : box[3]])
+    """The part (top, left, bottom, right) of a picture: a copy, which may be written to, unlike what Pillow gives."""
+    return pixels[box[0] : box[2], box[1] : box[3]].copy()

@@ -4,14 +4,21 @@ Image.open("x.aec") reads the header; pixels are decoded when they are asked for
 `im.draft(None, (w, h))` asks for a picture reduced by 2, 4 or 8 with at least so many pixels a side; an eighth takes less time.
 `im.info` has quality, and icc_profile, exif and xmp as far as the file does.
 
+Set `aecodec.pillow.MAX_PIXELS` and `aecodec.pillow.MAX_MEMORY` (bytes) to refuse files that claim more; Pillow's own
+Image.MAX_IMAGE_PIXELS holds, too.
+
 im.save("x.aec") takes these options:
     quality: a whole number, 1 to 100.
     effort: 1 to 9, fast to small; see docs/effort.md.
     protect: True adds a protective copy; see `aecodec.compress`.
-    icc_profile, exif, xmp: bytes (exif also an Image.Exif), or None to leave out what the picture brought along.
+    icc_profile, exif, xmp: bytes (exif also an Image.Exif), or None to leave out what the picture brought along. The orientation
+        of the exif that is passed, or else of the picture's own, is applied to the pixels and cleared.
+
+Of an animation, the frame where it stands is saved.
 
 As Pillow wants it, open raises UnidentifiedImageError if the file is no .aec file or its header is damaged, load raises OSError
-if a part is damaged, and save raises ValueError if an option is wrong and PictureError if the picture cannot be compressed.
+if a part is damaged or decoding exceeds a limit, and save raises ValueError if an option is wrong and PictureError if the picture
+cannot be compressed.
 """
 
 from dataclasses import replace
@@ -19,16 +26,18 @@ from typing import IO, Any, BinaryIO, cast
 
 from PIL import Image, ImageFile
 
-from . import encoder
+from . import encoder, metadata
+from .arguments import buffer
 from .container import MAGIC
 from .decoder import SCALES, Decoder
-from .errors import AecodecError
+from .errors import AecodecError, OptionError
 from .files import SUFFIX
-from .options import EFFORT_DEFAULT, QUALITY_DEFAULT
+from .options import EFFORT_DEFAULT, MAX_MEMORY, MAX_PIXELS, QUALITY_DEFAULT
 from .picture import Picture
 
 FORMAT = "AEC"
 MIME = "image/x-aec"
+KEYS = {"icc_profile": "icc", "exif": "exif", "xmp": "xmp"}  # Pillow's names of the metadata, and ours
 
 
 def accept(prefix: bytes) -> bool:
@@ -38,18 +47,19 @@ def accept(prefix: bytes) -> bool:
 class AecImageFile(ImageFile.ImageFile):
     format = FORMAT
     format_description = "aecodec learned image"
+    decoder: Decoder | None = None  # also of a copy or an unpickled image, which has its pixels
+    scale = 1
 
     def _open(self) -> None:
         try:
-            self.decoder: Decoder | None = Decoder(cast(BinaryIO, self.fp))
-            for key, name in (("icc_profile", "icc"), ("exif", "exif"), ("xmp", "xmp")):
+            self.decoder = Decoder(cast(BinaryIO, self.fp), max_pixels=MAX_PIXELS, max_memory=MAX_MEMORY)
+            for key, name in KEYS.items():
                 if name in self.decoder.index.metadata:
                     self.info[key] = self.decoder.metadata[name]
         except AecodecError as error:
             raise SyntaxError(str(error)) from error
         self.info["quality"] = self.decoder.quality
         self._mode, self._size = self.decoder.mode, self.decoder.size
-        self.scale = 1
 
     def draft(self, mode: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int, float, float]] | None:
         """Sets up a reduced picture, as Pillow's JPEG plugin does.
@@ -68,6 +78,17 @@ class AecImageFile(ImageFile.ImageFile):
         self._size = (-(-width // self.scale), -(-height // self.scale))
         return self.mode, (0, 0, width / self.scale, height / self.scale)
 
+    def verify(self) -> None:
+        """Checks all checksums. Raises OSError if one is wrong. As of other formats, the image is of no use afterwards."""
+        if self.decoder is None:
+            raise RuntimeError("verify must be called directly after open")
+        self.decoder = None
+        try:
+            Decoder(cast(BinaryIO, self.fp), max_pixels=MAX_PIXELS, max_memory=MAX_MEMORY, check=True)
+        except AecodecError as error:
+            raise OSError(str(error)) from error
+        super().verify()
+
     def load(self) -> Any:
         if self.decoder is not None:
             try:
@@ -82,18 +103,25 @@ class AecImageFile(ImageFile.ImageFile):
         return Image.Image.load(self)
 
 
+def metadata_option(name: str, value: Any) -> bytes:
+    """The bytes of an option; empty if it is None. Raises OptionError if it is neither."""
+    if isinstance(value, Image.Exif):
+        return value.tobytes()
+    return b"" if value is None else buffer(name, value)
+
+
 def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     options = image.encoderinfo
-    picture = Picture.from_pillow(image)
-    metadata = dict(picture.metadata)
-    for key, name in (("icc_profile", "icc"), ("exif", "exif"), ("xmp", "xmp")):
-        if key in options:
-            value = options[key].tobytes() if isinstance(options[key], Image.Exif) else options[key]
-            if value:
-                metadata[name] = bytes(value)
-            else:
-                metadata.pop(name, None)
-    picture = replace(picture, metadata=metadata)
+    given = {name: metadata_option(key, options[key]) for key, name in KEYS.items() if key in options}
+    exif = metadata.parsed(given["exif"]) if given.get("exif") else None
+    if given.get("exif") and exif is None:
+        raise OptionError("exif is no EXIF")
+    picture = Picture.from_pillow(image, first_frame=True, exif=exif)  # of an animation, where it stands
+    kept = {name: value for name, value in picture.metadata.items() if given.get(name, b"-")}
+    kept |= {name: value for name, value in given.items() if value and name != "exif"}
+    if given.get("xmp"):
+        kept["xmp"] = metadata.resized_xmp(given["xmp"], (picture.width, picture.height))
+    picture = replace(picture, metadata=metadata.bounded(kept, [])[0])
     quality, effort = options.get("quality", QUALITY_DEFAULT), options.get("effort", EFFORT_DEFAULT)
     try:
         file.write(encoder.encode(picture, quality, effort=effort, protect=bool(options.get("protect"))).data)
@@ -101,7 +129,12 @@ def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
         raise ValueError(str(error)) from error
 
 
+def save_all(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
+    raise OptionError("an .aec file has one picture, so save_all has no meaning")
+
+
 Image.register_open(FORMAT, AecImageFile, accept)
 Image.register_save(FORMAT, save)
+Image.register_save_all(FORMAT, save_all)
 Image.register_extension(FORMAT, SUFFIX)
 Image.register_mime(FORMAT, MIME)

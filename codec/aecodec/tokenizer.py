@@ -56,10 +56,11 @@ class Tokens:
         return container.write(Contents(h, streams, qualities=packed))
 
 
-def tokens(image: Any, quality: int) -> Tokens:
+def tokens(image: Any, quality: int, max_pixels: int, max_memory: int) -> Tokens:
     """See `aecodec.tokens`."""
-    data = image if isinstance(image, bytes) else encode(Picture.of(image), quality, mode="lossy").data
-    decoder = Decoder(data)
+    given = isinstance(image, bytes | bytearray | memoryview)
+    data = bytes(image) if given else encode(Picture.of(image), quality, mode="lossy").data
+    decoder = Decoder(data, max_pixels=max_pixels, max_memory=max_memory)
     return Tokens(decoder.codes(), *decoder.size[::-1], decoder.quality, decoder.mode.startswith("L"), decoder.qualities)
 
 

@@ -5,7 +5,7 @@ import torch
 from . import compress as compress_array
 from .decoder import Decoder, Region
 from .errors import PictureError
-from .options import EFFORT_DEFAULT, QUALITY_DEFAULT
+from .options import EFFORT_DEFAULT, MAX_MEMORY, MAX_PIXELS, QUALITY_DEFAULT
 
 
 def compress(image: torch.Tensor, quality: int = QUALITY_DEFAULT, *, effort: int = EFFORT_DEFAULT, threads: int = 0) -> bytes:
@@ -37,7 +37,14 @@ def compress(image: torch.Tensor, quality: int = QUALITY_DEFAULT, *, effort: int
 
 
 def decompress(
-    data: bytes, *, scale: int = 1, region: Region | None = None, device: str | torch.device = "cpu", threads: int = 0
+    data: bytes,
+    *,
+    scale: int = 1,
+    region: Region | None = None,
+    device: str | torch.device = "cpu",
+    threads: int = 0,
+    max_pixels: int = MAX_PIXELS,
+    max_memory: int = MAX_MEMORY,
 ) -> torch.Tensor:
     """Decompresses an .aec file to a tensor.
 
@@ -47,13 +54,15 @@ def decompress(
         region: (x, y, width, height) in pixels of the full picture; None for the whole.
         device: where the tensor is to be.
         threads: 0 for one a core.
+        max_pixels, max_memory: a file that claims more pixels, or that would take more bytes of memory to decode, is refused.
 
     Returns:
         uint8 (C, h, w), with C = 3 (RGB), 1 (gray), 4 or 2 (the same with alpha), contiguous.
 
     Raises:
-        FileError: the bytes are damaged, cut short, or need another version of aecodec.
+        FileError: the bytes are damaged, cut short, need another version of aecodec, or exceed a limit.
         OptionError: there is no such scale, or the region is not inside the picture.
     """
-    pixels = torch.from_numpy(Decoder(data, threads=threads).decode(scale, region))
+    decoder = Decoder(data, threads=threads, max_pixels=max_pixels, max_memory=max_memory)
+    pixels = torch.from_numpy(decoder.decode(scale, region))
     return (pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)).contiguous().to(device)

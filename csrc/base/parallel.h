@@ -3,15 +3,29 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 namespace aec {
 
+// Whether a thread that has just been started may throw. The C++ runtime allocates a thread's state for exceptions when
+// the first one is thrown, and ends the program if it cannot: so that is done now, if there is memory.
+inline bool may_throw() {
+    static std::mutex guard;
+    std::lock_guard<std::mutex> lock(guard);
+    void* room = std::malloc(size_t{1} << 18);
+    std::free(room);
+    return room != nullptr && std::uncaught_exceptions() == 0;
+}
+
 // Calls body(begin, end, worker) on disjoint ranges that cover 0..count, on up to `threads` threads (0: as many as
 // there are cores). Ranges are handed out in steps of `grain`, so uneven work spreads. The first exception is rethrown.
+// Where the system gives no more threads, those that there are do the work: the caller's is always one of them.
 template <class Body>
 void parallel_for(int64_t count, int threads, int64_t grain, const Body& body) {
     if (threads <= 0) threads = std::max(1u, std::thread::hardware_concurrency());
@@ -25,6 +39,7 @@ void parallel_for(int64_t count, int threads, int64_t grain, const Body& body) {
     std::exception_ptr error;
     std::mutex guard;
     auto work = [&](int worker) {
+        if (worker && !may_throw()) return;
         try {
             for (int64_t begin; (begin = next.fetch_add(grain)) < count;)
                 body(begin, std::min(begin + grain, count), worker);
@@ -35,7 +50,13 @@ void parallel_for(int64_t count, int threads, int64_t grain, const Body& body) {
         }
     };
     std::vector<std::thread> others;
-    for (int i = 1; i < threads; ++i) others.emplace_back(work, i);
+    others.reserve(
+        static_cast<size_t>(threads - 1));  // a vector that throws while it holds threads would end the program
+    try {
+        for (int i = 1; i < threads; ++i) others.emplace_back(work, i);
+    } catch (const std::system_error&) {  // out of threads, or of memory for a stack
+    } catch (const std::bad_alloc&) {
+    }
     work(0);
     for (auto& t : others) t.join();
     if (error) std::rethrow_exception(error);

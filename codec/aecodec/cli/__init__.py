@@ -1,13 +1,14 @@
 """The command line: one module for each kind of command, and `jobs` for what they share."""
 
 import sys
+import warnings
 from typing import Any
 
 import click
 
 from .. import __version__
 from ..errors import AecodecError
-from . import compress, decompress, inspect, lab, sample
+from . import compress, decompress, inspect, lab, sample, signals
 from .batch import one_line
 
 
@@ -19,6 +20,8 @@ class Commands(click.Group):
             return super().invoke(context)
         except BrokenPipeError:
             sys.exit(1)
+        except KeyboardInterrupt:
+            sys.exit(130)
         except (AecodecError, OSError, MemoryError) as error:
             click.echo(f"aecodec: {one_line(error)}", err=True)
             sys.exit(1)
@@ -26,11 +29,15 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="aecodec")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """A learned image codec: small files, the same pixels on every machine."""
+    if context.invoked_subcommand not in ("train", "bench"):
+        signals.end_at_once()
+    warnings.filterwarnings("ignore", module="PIL")  # they are for programmers
     from PIL import Image
 
-    from ..header import MAX_PIXELS
+    from ..options import MAX_PIXELS
 
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses from twice this on
 

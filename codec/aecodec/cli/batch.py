@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,7 +16,10 @@ from typing import Any, BinaryIO
 import click
 
 from ..errors import AecodecError
+from ..options import MAX_MEMORY, MAX_PIXELS
+from . import signals
 from .paths import STREAM, Job
+from .size import Size
 
 
 @dataclass
@@ -82,26 +85,64 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
             click.option("-j", "--jobs", "workers", type=click.IntRange(min=1), help="Files at a time.  [default: one a core]"),
             click.option("-t", "--threads", type=click.IntRange(min=0), help="Of each file.  [default: all cores share the files]"),
             click.option("--quiet", is_flag=True, help="Say nothing but errors."),
-            click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout."),
+            click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout, or stderr if the result is there."),
         ]
     ):
         bundled = option(bundled)
     return bundled
 
 
+def limits(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command that reads .aec files the options `limit_pixels` and `limit_memory`."""
+    pixels = click.option(
+        "--limit-pixels",
+        type=click.IntRange(min=1),
+        default=MAX_PIXELS,
+        help=f"Refuse files that claim more.  [default: {MAX_PIXELS}]",
+    )
+    memory = click.option(
+        "--limit-memory",
+        type=Size(),
+        default=str(MAX_MEMORY),
+        help=f"Refuse what takes more to decode: 500M, 2GiB.  [default: {MAX_MEMORY >> 30}GiB]",
+    )
+    return pixels(memory(command))
+
+
+def noted(job: Job, notes: Iterable[str]) -> str:
+    """What is to be said of a file that is done all the same, as a line; empty if nothing is."""
+    return f"{job.source}: {'; '.join(notes)}" if notes else ""
+
+
 @contextlib.contextmanager
-def writing(target: Path) -> Iterator[BinaryIO]:
-    """Stdout, or a file that appears when it is whole."""
+def writing(target: Path, exclusive: bool) -> Iterator[BinaryIO]:
+    """Stdout, or a file that appears when it is whole. exclusive: one that is there already is an error."""
     if target == STREAM:
+        if sys.stdout is None:
+            raise OSError("stdout is closed")
         memory = io.BytesIO()  # as writers of formats seek, and pipes cannot
         yield memory
-        sys.stdout.buffer.write(memory.getbuffer())
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(memory.getbuffer())
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, "stdout") from error
         return
-    from ..files import replacing
+    from ..replacing import replacing
 
-    with replacing(target) as out:
-        yield out
+    try:
+        with replacing(target, exclusive) as out:
+            yield out
+    except FileExistsError as error:
+        raise AecodecError(f"{target} exists already; -f replaces it") from error
+
+
+def read_stdin() -> bytes:
+    if sys.stdin is None:
+        raise OSError("stdin is closed")
+    return sys.stdin.buffer.read()
 
 
 def threads_of(batch_size: int, common: CommonOptions) -> tuple[int, int]:
@@ -115,21 +156,32 @@ def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
 
     def attempt(job: Job) -> Outcome:
         try:
-            if job.target != STREAM and job.target.exists() and not batch.common.force:
+            refuse_same(job.source, job.target)
+            if job.target.exists() and not is_written_through(job.target) and not batch.common.force:
                 if batch.single:
                     raise AecodecError(f"{job.target} exists already; -f replaces it")
                 return Outcome(str(job.source), str(job.target), "kept")
-            if not batch.single:
+            if not batch.single or job.target.parent == batch.common.output:
                 job.target.parent.mkdir(parents=True, exist_ok=True)
             return work(job)
-        except (AecodecError, OSError, MemoryError) as error:
+        except Exception as error:  # whatever it is, it is this file's, and the others are still to be done
             text = one_line(error)
-            at = "" if str(job.source) in text or str(job.target) in text or job.source == STREAM else f"{job.source}: "
+            named = isinstance(error, OSError) and error.filename
+            at = "" if named or str(job.source) in text or str(job.target) in text or job.source == STREAM else f"{job.source}: "
             return Outcome(str(job.source), str(job.target), "failed", message=at + text)
 
-    pool = ThreadPoolExecutor(batch.workers)
-    try:
-        outcomes = []
+    from ..files import refuse_same
+    from ..replacing import is_written_through
+
+    outcomes: list[Outcome] = []
+
+    def interrupted() -> None:
+        click.echo("aecodec: interrupted; what was not finished is not there", err=True)
+        if batch.common.as_json:
+            report(batch, outcomes)
+
+    signals.before_end.append(interrupted)
+    with ThreadPoolExecutor(batch.workers) as pool:
         with progress(len(batch.jobs), batch.common.quiet or batch.single) as bar:
             for outcome in pool.map(attempt, batch.jobs):
                 outcomes.append(outcome)
@@ -137,10 +189,7 @@ def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
                 if outcome.message:
                     bar.clear()
                     click.echo(f"aecodec: {outcome.message}", err=True)
-    except KeyboardInterrupt:
-        click.echo("aecodec: interrupted; the files that were begun are finished", err=True)
-        pool.shutdown(cancel_futures=True)
-        sys.exit(130)
+    signals.before_end.remove(interrupted)
     report(batch, outcomes)
     if any(o.status == "failed" for o in outcomes):
         sys.exit(1)
@@ -163,7 +212,8 @@ def report(batch: Batch, outcomes: list[Outcome]) -> None:
     if batch.common.as_json:
         summary: dict[str, int | float | None] = {"files": len(outcomes), **{k: counts[k] for k in ("done", "kept", "failed")}}
         summary |= {"bytes_before": before, "bytes_after": after, "mean_bpp": bpp and round(bpp, 4)}
-        click.echo(json.dumps({"files": [asdict(o) for o in outcomes], "summary": summary}, indent=1))
+        text = json.dumps({"files": [asdict(o) for o in outcomes], "summary": summary}, indent=1)
+        click.echo(text, err=any(j.target == STREAM for j in batch.jobs))  # where the picture is not
     elif not batch.common.quiet and not batch.single:
         line = f"{len(outcomes)} files: {counts['done']} done, {counts['kept']} kept, {counts['failed']} failed"
         if done:

@@ -1,36 +1,34 @@
 """aecodec compress"""
 
 import io
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
+from ..options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, MAX_PIXELS, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from . import batch
 from .batch import Batch, CommonOptions, Outcome
 from .paths import STREAM, Job, plan
+from .size import Positive, Size
 
 if TYPE_CHECKING:
     from ..picture import Picture
     from ..quality_map import Region
     from ..target import TargetResult
 
-UNITS = {"": 1, "k": 1000, "ki": 1024, "m": 10**6, "mi": 1024**2}
 
-
-class Size(click.ParamType):  # type: ignore[type-arg]  # older releases of click have no type argument
-    name = "bytes"
-
-    def convert(self, value: str, param: click.Parameter | None, context: click.Context | None) -> float:
-        text = value.lower().removesuffix("b")
-        number = text.rstrip("kmi")
-        try:
-            return float(number) * UNITS[text[len(number) :]]
-        except (KeyError, ValueError):
-            self.fail(f"{value!r} is not a size such as 50000, 50k or 48KiB", param, context)
+UNDECODED = {
+    "BUFR",
+    "EPS",
+    "GRIB",
+    "HDF5",
+    "MPEG",
+    "PDF",
+    "WMF",
+    "XBM",
+}  # which Pillow cannot decode by itself, or text
 
 
 class Interest(click.ParamType):  # type: ignore[type-arg]
@@ -59,12 +57,15 @@ class Interest(click.ParamType):  # type: ignore[type-arg]
     help="Fast (1) to small (9); 7 to 9 refine only if torch is installed.",
 )
 @click.option("--target-size", type=Size(), help="The best quality in so many bytes: 50000, 50k, 48KiB.")
-@click.option("--target-bpp", type=click.FloatRange(min=0, min_open=True), help="The best quality in so many bits per pixel.")
-@click.option("--target-psnr", type=click.FloatRange(min=0, min_open=True), help="The smallest file with this PSNR in dB.")
+@click.option("--target-bpp", type=Positive(), help="The best quality in so many bits per pixel.")
+@click.option("--target-psnr", type=Positive(), help="The smallest file with this PSNR in dB.")
 @click.option("--protect", is_flag=True, help="Add a protective copy of the coarse codes: up to a quarter more bytes.")
 @click.option("--roi", type=Interest(), multiple=True, help="A region of interest, and its offset of quality; may be repeated.")
 @click.option("--strip", is_flag=True, help="Drop ICC profile, EXIF and XMP.")
 @click.option("--first-frame", is_flag=True, help="Of animations, take the first picture.")
+@click.option(
+    "--limit-pixels", type=click.IntRange(1), default=MAX_PIXELS, help=f"Refuse larger pictures.  [default: {MAX_PIXELS}]"
+)
 @batch.options
 def compress(
     inputs: tuple[Path, ...],
@@ -77,6 +78,7 @@ def compress(
     roi: tuple["Region", ...],
     strip: bool,
     first_frame: bool,
+    limit_pixels: int,
     common: CommonOptions,
 ) -> None:
     """Compress pictures, in any format that Pillow reads, to .aec files.
@@ -88,12 +90,12 @@ def compress(
         raise click.UsageError("only one of --quality, --target-size, --target-bpp and --target-psnr can be met")
     from ..files import SUFFIX
 
-    jobs, single = plan(inputs, common.output, common.recursive, is_picture, SUFFIX, lambda p: p.suffix == SUFFIX)
+    jobs, single = plan(inputs, common.output, common.recursive, is_picture, SUFFIX, is_aec)
     workers, threads = batch.threads_of(len(jobs), common)
     wish = Wish(quality, target_size, target_bpp, target_psnr, effort, protect, roi)
 
     def work(job: Job) -> Outcome:
-        outcome = compress_one(job, wish, threads, strip, first_frame)
+        outcome = compress_one(job, wish, threads, strip, first_frame, limit_pixels, not common.force)
         if single and job.target != STREAM and not common.quiet and not common.as_json:
             click.echo(describe(outcome, job.source.name, wish.searched))
         return outcome
@@ -135,34 +137,42 @@ class Wish:
         )
 
 
-def compress_one(job: Job, wish: Wish, threads: int, strip: bool, first_frame: bool) -> Outcome:
+def compress_one(job: Job, wish: Wish, threads: int, strip: bool, first_frame: bool, limit_pixels: int, exclusive: bool) -> Outcome:
     from ..picture import Picture
 
     if job.source == STREAM:
-        data = sys.stdin.buffer.read()
-        before, picture = len(data), Picture.load(io.BytesIO(data), first_frame)
+        data = batch.read_stdin()
+        before, picture = len(data), Picture.load(io.BytesIO(data), first_frame, limit_pixels)
         del data
     else:
-        before, picture = job.source.stat().st_size, Picture.load(job.source, first_frame)
+        before, picture = job.source.stat().st_size, Picture.load(job.source, first_frame, limit_pixels)
     if strip:
-        picture = replace(picture, metadata={})
+        picture = replace(picture, metadata={}, notes=())
     found = wish.meet(picture, threads)
     data, exact = found.encoding.data, found.encoding.lossless
-    with batch.writing(job.target) as out:
+    with batch.writing(job.target, exclusive) as out:
         out.write(data)
     names, sizes = (str(job.source), str(job.target)), (before, len(data), picture.width, picture.height)
-    return Outcome(*names, "done", *sizes, found.quality, None if exact else found.psnr, exact)
+    message = batch.noted(job, picture.notes)
+    return Outcome(*names, "done", *sizes, found.quality, None if exact else found.psnr, exact, message)
 
 
 def describe(outcome: Outcome, name: str, searched: bool) -> str:
     """A line on one file, from a source of this name; searched: say what was found, too."""
-    share = 100 * outcome.bytes_after / outcome.bytes_before
-    line = f"{outcome.target}: {outcome.bytes_after} bytes, {share:.1f} % of {name}"
+    line = f"{outcome.target}: {outcome.bytes_after} bytes"
+    if outcome.bytes_before:  # a pipe's size is not known before
+        line += f", {100 * outcome.bytes_after / outcome.bytes_before:.1f} % of {name}"
     if searched:
         line += "; without loss" if outcome.lossless else f"; quality {outcome.quality}"
         line += f", {8 * outcome.bytes_after / (outcome.width * outcome.height):.4f} bits per pixel"
         line += "" if outcome.psnr is None else f", {outcome.psnr:.2f} dB"
     return line
+
+
+def is_aec(path: Path) -> bool:
+    from ..files import SUFFIX
+
+    return path.suffix.lower() == SUFFIX
 
 
 def is_picture(path: Path) -> bool:
@@ -171,4 +181,5 @@ def is_picture(path: Path) -> bool:
     from ..files import SUFFIX
 
     known = Image.registered_extensions()
-    return path.suffix.lower() in known and path.suffix.lower() != SUFFIX and known[path.suffix.lower()] in Image.OPEN
+    format = known.get(path.suffix.lower())
+    return format in Image.OPEN and format not in UNDECODED and path.suffix.lower() != SUFFIX and not path.name.startswith("._")

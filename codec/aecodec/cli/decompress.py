@@ -1,7 +1,7 @@
 """aecodec decompress"""
 
 import io
-import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ import click
 
 from . import batch
 from .batch import Batch, CommonOptions, Outcome
+from .compress import is_aec
 from .paths import STREAM, Job, plan
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ class Rectangle(click.ParamType):  # type: ignore[type-arg]  # older releases of
 @click.option("--scale", type=click.Choice(["1", "2", "4", "8"]), default="1", help="Reduce the sides by so much.  [default: 1]")
 @click.option("--bits", type=click.Choice(["8", "16"]), default="8", help="Of a sample; 16 for PNG and TIFF.  [default: 8]")
 @click.option("--region", type=Rectangle(), help="Only these pixels of the full picture.")
+@click.option("--strip", is_flag=True, help="Drop ICC profile, EXIF and XMP.")
+@click.option("--output-quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF.  [default: 95, 95, 90]")
 @click.option("--allow-partial", is_flag=True, help="Show what is left of damaged and truncated files.")
+@batch.limits
 @batch.options
 def decompress(
     inputs: tuple[Path, ...],
@@ -43,7 +47,11 @@ def decompress(
     scale: str,
     bits: str,
     region: tuple[int, int, int, int] | None,
+    strip: bool,
+    output_quality: int | None,
     allow_partial: bool,
+    limit_pixels: int,
+    limit_memory: float,
     common: CommonOptions,
 ) -> None:
     """Decompress .aec files to pictures.
@@ -52,25 +60,32 @@ def decompress(
     and stdout. Existing outputs of folders and of several inputs are kept unless --force is given.
     """
     from ..decoder import Decoder
-    from ..files import SUFFIX, picture_format
+    from ..files import picture_format
 
     suffix = SUFFIXES.get(kind or "png", f".{kind or 'png'}")
-    planned, single = plan(
-        inputs, common.output, common.recursive, lambda p: p.suffix == SUFFIX, suffix, lambda p: p.suffix != SUFFIX
-    )
+    planned, single = plan(inputs, common.output, common.recursive, is_aec, suffix, lambda p: not is_aec(p), is_format)
     workers, threads = batch.threads_of(len(planned), common)
 
     def work(job: Job) -> Outcome:
         format = FORMATS[kind or "png"] if kind or job.target == STREAM else picture_format(job.target)
-        source = io.BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source
-        with Decoder(source, partial=allow_partial, threads=threads, check=region is None and scale == "1") as decoder:
+        source = io.BytesIO(batch.read_stdin()) if job.source == STREAM else job.source
+        with Decoder(
+            source,
+            partial=allow_partial,
+            threads=threads,
+            max_pixels=limit_pixels,
+            max_memory=int(limit_memory),
+            check=region is None and scale == "1",
+        ) as decoder:
             picture = decoder.picture(int(scale), region, int(bits))
             damage = describe_damage(decoder)
+        if strip:
+            picture = replace(picture, metadata={})
         before = len(source.getvalue()) if isinstance(source, io.BytesIO) else source.stat().st_size
-        with batch.writing(job.target) as out:
-            picture.save(out, format)
+        with batch.writing(job.target, not common.force) as out:
+            notes = picture.save(out, format, output_quality)
             after = out.seek(0, io.SEEK_END)
-        message = f"{job.source}: {damage}" if damage else ""
+        message = batch.noted(job, [damage, *notes] if damage else notes)
         return Outcome(str(job.source), str(job.target), "done", before, after, picture.width, picture.height, message=message)
 
     batch.run(Batch(planned, single, workers, common), work)
@@ -82,3 +97,14 @@ def describe_damage(decoder: "Decoder") -> str:
         return ""
     rest = "the rest is a guess" if decoder.guesses else "nothing is missing"
     return "; ".join([*decoder.problems, *(f"{part} is repaired from the protective copy" for part in decoder.repairs), rest])
+
+
+def is_format(path: Path) -> bool:
+    """Whether a name is that of a picture file that can be written."""
+    from ..errors import OptionError
+    from ..files import picture_format
+
+    try:
+        return bool(picture_format(path))
+    except OptionError:
+        return False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import AecodecError, FileError, PictureError
-from .batch import one_line
+from .batch import limits, one_line, writing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,12 +23,13 @@ AMPLIFICATION = 8  # of differences, in the picture of them
 @click.command()
 @click.argument("source", metavar="FILE", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def info(source: Path, as_json: bool) -> None:
+@limits
+def info(source: Path, as_json: bool, limit_pixels: int, limit_memory: float) -> None:
     """Say what is in an .aec file."""
     from ..inspection import info
 
     try:
-        facts = info(source.read_bytes())
+        facts = info(source.read_bytes(), limit_pixels)
     except AecodecError as error:
         raise type(error)(f"{source}: {error}") from error
     if as_json:
@@ -55,23 +56,25 @@ def info(source: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("files", metavar="FILE...", type=FILE, nargs=-1, required=True)
 @click.option("--quiet", is_flag=True, help="Say nothing of intact files.")
-def verify(files: tuple[Path, ...], quiet: bool) -> None:
+@limits
+def verify(files: tuple[Path, ...], quiet: bool, limit_pixels: int, limit_memory: float) -> None:
     """Check the structure and the checksums of .aec files."""
     from ..decoder import Decoder
 
     failed = False
     for path in files:
         try:
-            with Decoder(path, check=True):
+            with Decoder(path, max_pixels=limit_pixels, max_memory=int(limit_memory), check=True):
                 pass
-            if not quiet:
-                click.echo(f"{path}: intact")
         except (AecodecError, OSError) as error:
             failed = True
             text = one_line(error)
             if isinstance(error, FileError) and (repairs := repairs_of(path)):
                 text += f"; decompress --allow-partial repairs {', '.join(repairs)}"
             click.echo(f"aecodec: {text if str(path) in text else f'{path}: {text}'}", err=True)
+            continue
+        if not quiet:  # outside, lest a full disk behind stdout is taken for a fault of the file
+            click.echo(f"{path}: intact")
     sys.exit(1 if failed else 0)
 
 
@@ -92,25 +95,28 @@ def repairs_of(path: Path) -> list[str]:
 @click.option("--difference", type=FILE, help=f"Write a picture of the differences, {AMPLIFICATION} times amplified around gray.")
 @click.option("-f", "--force", is_flag=True, help="Replace an existing picture of the differences.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def compare(first: Path, second: Path, difference: Path | None, force: bool, as_json: bool) -> None:
+@limits
+def compare(
+    first: Path, second: Path, difference: Path | None, force: bool, as_json: bool, limit_pixels: int, limit_memory: float
+) -> None:
     """Compare two pictures, .aec files or others: PSNR and MS-SSIM, over colours without alpha."""
     import numpy as np
 
-    from ..files import picture_format, replacing
+    from ..files import picture_format, refuse_same
     from ..metrics import psnr
     from ..picture import Picture
 
-    pictures = [load(p) for p in (first, second)]
+    pictures = [load(p, limit_pixels, int(limit_memory)) for p in (first, second)]
     a, b = (p.rgb() for p in pictures)
     if a.shape != b.shape:
         sizes = [f"{p.width} x {p.height}" for p in pictures]
         raise PictureError(f"the pictures have different sizes: {sizes[0]} and {sizes[1]}")
     if difference is not None:
-        if difference.exists() and not force:
-            raise AecodecError(f"{difference} exists already; -f replaces it")
         format = picture_format(difference)
         d = np.clip(128 + AMPLIFICATION * (a.astype(np.int16) - b), 0, 255).astype(np.uint8)
-        with replacing(difference) as out:
+        for source in (first, second):
+            refuse_same(source, difference)
+        with writing(difference, not force) as out:
             Picture(d).save(out, format)
     db, similarity = psnr(a, b), ms_ssim(a, b)
     if as_json:
@@ -120,14 +126,16 @@ def compare(first: Path, second: Path, difference: Path | None, force: bool, as_
     click.echo("MS-SSIM: " + (similarity if isinstance(similarity, str) else f"{similarity:.5f}"))
 
 
-def load(path: Path) -> "Picture":
+def load(path: Path, limit_pixels: int, limit_memory: int) -> "Picture":
     """A picture's file, or an .aec file."""
     from ..decoder import decode
     from ..files import SUFFIX
     from ..picture import Picture
 
     try:
-        return decode(path.read_bytes()) if path.suffix == SUFFIX else Picture.load(path)
+        if path.suffix.lower() == SUFFIX:
+            return decode(path.read_bytes(), 0, limit_pixels, max_memory=limit_memory)
+        return Picture.load(path, max_pixels=limit_pixels)
     except AecodecError as error:
         raise type(error)(f"{path}: {error}") from error
 

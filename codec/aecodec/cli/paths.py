@@ -26,13 +26,17 @@ def plan(
     wanted: Callable[[Path], bool],
     suffix: str,
     is_output: Callable[[Path], bool],
+    is_result: Callable[[Path], bool] | None = None,
 ) -> tuple[list[Job], bool]:
     """-> the jobs, and whether there is but one file, which was named.
 
-    wanted: which files of a folder to take. is_output: whether a second argument is the first one's output.
+    wanted: which files of a folder to take. is_output: whether a second argument is the first one's output. is_result: whether a
+    name that --output gives is one of a file, not of a folder; is_output if there is none.
     Raises AecodecError if two results would have one name, or a folder is given without --recursive.
     """
-    is_file = output is not None and not output.is_dir() and (output == STREAM or output.suffix != "")  # not a folder
+    names_file = is_result or is_output
+    is_file = output is not None and not output.is_dir() and (output == STREAM or output.exists() or names_file(output))
+    is_file = is_file and not inputs[0].is_dir()
     if len(inputs) == 2 and output is None and (inputs[1] == STREAM or is_output(inputs[1])):
         return [Job(*inputs)], True
     if len(inputs) == 1 and (is_file or inputs[0] == STREAM):
@@ -59,12 +63,18 @@ def expand(inputs: tuple[Path, ...]) -> tuple[list[Path], bool]:
         if given.exists() or not glob.has_magic(str(given)):
             paths.append(given)
             continue
-        matches = sorted(map(Path, glob.glob(str(given), recursive=True)))
+        matches = sorted(map(Path, glob.glob(pattern(given), recursive=True)))
         if not matches:
             raise AecodecError(f"{given}: no such files")
         paths += matches
         named = False
     return paths, named
+
+
+def pattern(given: Path) -> str:
+    """The pattern of an input: folders that are there by this very name stand for themselves, whatever characters it has."""
+    there = next((p for p in given.parents if p.exists()), Path())
+    return str(Path(glob.escape(str(there))) / given.relative_to(there))
 
 
 def places(path: Path, output: Path | None, recursive: bool, wanted: Callable[[Path], bool]) -> list[tuple[Path, Path]]:
