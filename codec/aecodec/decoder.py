@@ -18,7 +18,7 @@ from .folding import unfolded
 from .header import GRAY
 from .model import Model, shipped
 from .options import MAX_MEMORY, MAX_PIXELS
-from .picture import Picture, crop, reduce
+from .picture import Picture, crop, reduce, reduce_weighted
 
 SCALES = (1, 2, 4, 8)
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels of the full picture
@@ -152,7 +152,8 @@ class Decoder:
 
         Args:
             scale: 1, 2, 4 or 8: the picture reduced to (⌈height/scale⌉, ⌈width/scale⌉). 2 and 4 give means of the full picture's
-                pixels; 8 is nearly as exact, from the coarse codes alone.
+                pixels; 8 is nearly as exact, from the coarse codes alone. Where there is transparency, all are means of the full
+                picture's pixels, in which each counts as much as it is opaque.
             region: (x, y, width, height) in pixels of the full picture; if that is reduced, the crop of the reduced picture that
                 holds it. These are exactly the pixels that a crop of the whole would have, but only the tiles that they depend on
                 are read. None for the whole picture.
@@ -171,17 +172,26 @@ class Decoder:
         """What `decode` gives, as a `Picture` with alpha apart and with the metadata; the same arguments and errors."""
         if not isinstance(bits, int | float | np.integer) or bits not in (8, 16):
             raise OptionError(f"pixels have 8 or 16 bits, not {bits!r:.40}")
-        opacity = None
         box = self._box(scale, region)
         scale, bits = int(scale), int(bits)
         self._afford(scale, box, bits)
-        if self.index.alpha is not None:
-            data = self._load(self.index.alpha)
-            opacity = crop(reduce(alpha.unpack(data, self.header.height, self.header.width), scale), box)
-            if bits == 16:
-                opacity = opacity.astype(np.uint16) * 257
-        pixels = self._exact(scale, box, bits) if self.lossless else self._pixels(self._streams(scale, box), scale, box, bits)
+        if self.index.alpha is None:
+            return Picture(self._part(scale, box, bits), None, self.metadata)
+        whole = alpha.unpack(self._load(self.index.alpha), self.header.height, self.header.width)
+        full = self._enlarged(scale, box)
+        opacity = crop(whole, full)
+        if scale == 1 or (opacity == 255).all():
+            pixels = self._part(scale, box, bits)
+        else:
+            pixels = reduce_weighted(self._part(1, full, bits), opacity, scale)
+        opacity = reduce(opacity, scale)
+        if bits == 16:
+            opacity = opacity.astype(np.uint16) * 257
         return Picture(pixels, opacity, self.metadata)
+
+    def _part(self, scale: int, box: Region, bits: int) -> np.ndarray:
+        """The colours of a box of a reduced picture."""
+        return self._exact(scale, box, bits) if self.lossless else self._pixels(self._streams(scale, box), scale, box, bits)
 
     def progressive(self, scale: int = 1) -> Iterator[np.ndarray]:
         """The whole picture again and again, each time better: from the first stream alone, from the first two, ..., from all.
@@ -249,7 +259,8 @@ class Decoder:
             needed += limits.LOSSLESS_PIXEL * h.height * h.width
         else:
             rows, columns = h.coded_size
-            coded_scale, (top, left, bottom, right) = self._coded(scale, box)
+            wanted = (1, self._enlarged(scale, box)) if self.index.alpha else (scale, box)
+            coded_scale, (top, left, bottom, right) = self._coded(*wanted)
             reach = ((right - left) * coded_scale + (8 << h.tile_log2)) if not codes else columns  # with the tiles around it
             needed += limits.decoding_memory(bottom - top, min(columns, reach), coded_scale == SCALES[-1])
             needed += limits.CODES_PIXEL * limits.padded(rows) * limits.padded(columns) if codes else 0

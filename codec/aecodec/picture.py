@@ -96,6 +96,8 @@ class Picture:
             wide = np.asarray(image).astype(np.int64)
             if wide.min() < 0 or wide.max() > 65535:
                 raise PictureError("the picture has samples of more than 16 bits")
+            if image.mode == "I" and image.format != "PPM" and wide.max() <= 255:  # integers of 32 bits; Pillow shows them so
+                return cls(wide.astype(np.uint8), None, metadata, notes=notes)
             return cls(((wide * 255 + 32895) >> 16).astype(np.uint8), None, metadata, rounded=True, notes=notes)
         if image.mode == "F":
             raise PictureError("the picture has floating-point samples")
@@ -203,6 +205,26 @@ def reduce(pixels: np.ndarray, scale: int) -> np.ndarray:
     count = count.reshape(*count.shape, *[1] * (pixels.ndim - 2))
     means: np.ndarray = (total + count // 2) * ((1 << 24) // count) >> 24  # Pillow's arithmetic
     return means.astype(pixels.dtype)
+
+
+def reduce_weighted(pixels: np.ndarray, alpha: np.ndarray, scale: int) -> np.ndarray:
+    """`reduce` with every pixel counting as much as it is opaque, so that what nobody sees gives no fringes.
+
+    pixels: uint8 or uint16 (H, W) or (H, W, 3); alpha: uint8 (H, W). Where all are transparent, the plain mean.
+    """
+    starts = [np.arange(0, n, scale) for n in alpha.shape]
+
+    def sums(values: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(np.add.reduceat(values, starts[0], axis=0), starts[1], axis=1)
+
+    weight = alpha.astype(np.uint32)
+    seen, count = sums(weight), sums(np.ones_like(weight))
+    channels = []
+    for values in pixels.reshape(*alpha.shape, -1).transpose(2, 0, 1):
+        weighted = (sums(values * weight) + seen // 2) // np.maximum(seen, 1)
+        plain = (sums(values.astype(np.uint32)) + count // 2) // count
+        channels.append(np.where(seen > 0, weighted, plain).astype(pixels.dtype))
+    return np.stack(channels, -1).reshape(seen.shape + pixels.shape[2:])
 
 
 def crop(pixels: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
