@@ -1,12 +1,15 @@
 """The shipped model: fixed-point tables in one safetensors file, and the network that runs on them."""
 
 import functools
+import hashlib
 import json
+import math
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from . import _core
 from .errors import ModelError
@@ -20,6 +23,15 @@ def widened(tensor: np.ndarray) -> np.ndarray:
     return tensor.astype(np.int16) if tensor.dtype == np.int8 else tensor
 
 
+def identity_of(shape: dict[str, Any], tensors: dict[str, np.ndarray]) -> int:
+    """The number of a model, from the bytes of its file: docs/format.md, section 2."""
+    digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensors[name].astype(tensors[name].dtype.newbyteorder("<"), copy=False)).tobytes())
+    return int.from_bytes(digest.digest()[:4], "little")
+
+
 class Model:
     """A trained network, ready to encode and decode.
 
@@ -29,18 +41,27 @@ class Model:
     """
 
     def __init__(self, path: Path):
-        """Raises ModelError if the file is not a model."""
+        """Raises ModelError if the file is not a model, or damaged: its identity is computed, and compared with what it says."""
         try:
             with safe_open(path, "numpy") as f:
                 self.metadata = json.loads(f.metadata()["aecodec"])
-                self.tensors = {name: widened(f.get_tensor(name)) for name in f.keys()}
-            self.shape, self.identity = self.metadata["shape"], self.metadata["identity"]
+                stored = {name: f.get_tensor(name) for name in f.keys()}
+            self.shape, self.identity = self.metadata["shape"], identity_of(self.metadata["shape"], stored)
+            if self.identity != self.metadata["identity"]:
+                raise ValueError(f"it is damaged: it says that it is {self.metadata['identity']!r:.20}, and is {self.identity}")
+            self.tensors = {name: widened(tensor) for name, tensor in stored.items()}
             self.mark = self.identity & 0xFFFFFF
             self.streams = 1 + max(s["stream"] for s in self.shape["stages"])  # of a tile
-            self.betas = [self.metadata["beta"]] * len(self.shape["stages"])
+            beta = float(self.metadata["beta"])
+            if not 0 < beta < math.inf:
+                raise ValueError(f"beta is {beta}")
+            self.betas = [beta] * len(self.shape["stages"])
             self.network = _core.Network(self.shape, self.tensors)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{path}: not a model of this version of aecodec ({error})") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # of whatever kind: any bytes may stand where a shape or a tensor should
+            text = " ".join(str(error).split())
+            raise ModelError(f"{path}: not a model of this version of aecodec ({text:.200})") from error
 
     @staticmethod
     def frame(header: Header, qualities: np.ndarray | None = None) -> _core.Frame:

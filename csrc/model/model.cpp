@@ -10,6 +10,8 @@
 namespace aec {
 namespace {
 
+constexpr int kMaxChannels = 1 << 16, kMaxBlocks = 1 << 10;  // far beyond any network, and no product of them overflows
+
 // Throws if a value is not one of low to high.
 void expect(const std::string& of, const char* what, int64_t value, int64_t low, int64_t high) {
     if (value < low || value > high)
@@ -108,6 +110,8 @@ Codebook load_codebook(const std::string& name, const int16_t* codewords, const 
 Stage load_stage(const Tensors& t, const std::string& name, const NetworkShape& shape, const StageShape& s) {
     expect(name, "level", s.level, 0, shape.levels() - 1);
     expect(name, "digits", s.rvq_levels, 1, kMaxRvqLevels);
+    expect(name, "refine", s.refine, 0, kMaxBlocks);
+    expect(name, "latents", s.latents, 0, kMaxChannels);
     expect_multiple(name, "latents", s.latents, kOutBlock);
     const int channels = shape.channels[s.level], hidden = shape.hidden[s.level], d = s.latents;
     Stage stage;
@@ -129,6 +133,8 @@ Stage load_stage(const Tensors& t, const std::string& name, const NetworkShape& 
     for (int i = 0; i < 2; ++i) {
         stage.inverse_variance[i].assign(inverse + i * kSigmaCount, inverse + (i + 1) * kSigmaCount);
         stage.variance[i] = variance[i];
+        if (!(variance[i] > 0) || !std::isfinite(variance[i]))
+            throw std::invalid_argument(name + ": a variance is " + std::to_string(variance[i]));
         for (const int32_t x : stage.inverse_variance[i]) expect(name, "inverse variance", x, 0, 32767);
     }
     const int64_t k = shape.codewords, groups = s.groups();
@@ -172,6 +178,11 @@ void check(const NetworkShape& shape) {
     expect(name, "number of levels", levels, 1, 8);
     expect(name, "number of hidden sizes", static_cast<int64_t>(shape.hidden.size()), levels, levels);
     expect(name, "number of analysis sizes", static_cast<int64_t>(shape.analysis.size()), levels, levels);
+    for (int l = 0; l < levels; ++l) {
+        expect(name, "channels", shape.channels[l], 0, kMaxChannels);
+        expect(name, "hidden", shape.hidden[l], 0, kMaxChannels);
+        expect(name, "analysis", shape.analysis[l], 0, kMaxBlocks);
+    }
     expect(name, "feature_bits", shape.feature_bits, 4, 12);
     expect(name, "codewords", shape.codewords, 8, kMaxCodewords);
     expect_multiple(name, "codewords", shape.codewords, 8);

@@ -1,5 +1,6 @@
 """aecodec train, bench: for those who work on codecs."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,13 @@ def train(
     from ..network.device import keep_memory
 
     keep_memory()
-    from ..train.loop import train
+    from ..train.loop import Stopped, train
 
-    train(data, out, resume, weights, export, anneal, {k: v for k, v in settings.items() if v is not None})
+    try:
+        train(data, out, resume, weights, export, anneal, {k: v for k, v in settings.items() if v is not None})
+    except Stopped as error:
+        click.echo(f"aecodec: {error}", err=True)
+        sys.exit(128 + error.number)
 
 
 @click.command()

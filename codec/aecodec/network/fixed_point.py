@@ -5,7 +5,6 @@ int16; weights are int16 with a power-of-two scale for every output channel, as 
 in the blocks' 3×3 convolutions, which would be half of the file.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from safetensors.numpy import save_file
 from torch import Tensor
 
 from .._core import constants
+from ..model import identity_of
 from ..options import QUALITY_MAX, QUALITY_MIN
 from .codebook import BETA, Codebook, StageCodebook
 from .lattice import voronoi_code
@@ -212,11 +212,8 @@ def export(net: Network, codebook: Codebook, path: Path, record: dict) -> None:
     for i, (stage, book) in enumerate(zip(net.stages, codebook.stages, strict=True)):
         tensors |= quantiser(f"stages.{i}", stage, book)
     tensors = {k: np.ascontiguousarray(v) for k, v in tensors.items()}
-    digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
-    for name in sorted(tensors):
-        digest.update(name.encode() + tensors[name].tobytes())
     metadata = {
-        "identity": int.from_bytes(digest.digest()[:4], "little"),
+        "identity": identity_of(shape, tensors),
         "shape": shape,
         "beta": BETA,
         "record": record,

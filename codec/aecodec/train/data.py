@@ -2,6 +2,7 @@
 
 import itertools
 import queue
+import sys
 import threading
 import zipfile
 import zlib
@@ -39,6 +40,17 @@ def load(path: Member) -> np.ndarray:
         return np.asarray(im.convert("RGB"))
 
 
+def load_or_skip(path: Member) -> np.ndarray | None:
+    """The same, or None, with a line on stderr, if the picture cannot be read."""
+    try:
+        return load(path)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file makes Pillow raise almost anything
+        print(f"aecodec: {path}: skipped, as it cannot be read ({' '.join(str(error).split())})", file=sys.stderr, flush=True)
+        return None
+
+
 def pictures(data: Path) -> list[Member]:
     """The pictures of a folder, or of a zip file (which pack.py makes), by their names. Raises ValueError if it is neither."""
     try:
@@ -71,8 +83,8 @@ class Crops:
 
     def __init__(self, paths: list[Member], batch: int, crop: int, seed: int):
         with ThreadPoolExecutor() as pool:
-            pictures = list(pool.map(load, paths))
-        self.pictures = [torch.from_numpy(p.copy()) for p in pictures if min(p.shape[:2]) >= crop]
+            pictures = list(pool.map(load_or_skip, paths))
+        self.pictures = [torch.from_numpy(p.copy()) for p in pictures if p is not None and min(p.shape[:2]) >= crop]
         if not self.pictures:
             raise ValueError(f"no training picture is as large as a crop of {crop}x{crop}")
         self.batch, self.crop, self.seed = batch, crop, seed

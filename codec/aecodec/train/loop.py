@@ -3,10 +3,14 @@
 A run is a folder: CHECKPOINT (everything needed to go on), `log.jsonl` (one line a report).
 """
 
+import contextlib
 import copy
 import json
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from itertools import groupby
@@ -26,7 +30,7 @@ from ..network.modules import channels_last
 from ..network.network import Network, Shape, compute_in, initialise, quality_features
 from ..options import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from . import checkpoint, lloyd
-from .data import Crops, split
+from .data import Crops, load_or_skip, split
 from .draws import NOISE, QUALITIES, generator
 from .grow import grow
 from .scalar import quantise_scalar, quantise_scalar_exact
@@ -47,6 +51,30 @@ def as_laid_out(t: Tensor, like: Tensor) -> Tensor:
     return torch.empty_like(like).copy_(t) if t.shape == like.shape else t
 
 
+class Stopped(AecodecError):
+    """A signal ended the run early; its checkpoint is written."""
+
+    def __init__(self, number: int, out: Path):
+        super().__init__(f"stopped by {signal.Signals(number).name}; go on with the run by --resume {out}")
+        self.number = number
+
+
+@contextlib.contextmanager
+def heard() -> Iterator[list[int]]:
+    """The signals to end that have come so far, in a list that grows."""
+    numbers: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield numbers
+        return
+    wanted = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {n: signal.signal(n, lambda number, _: numbers.append(number)) for n in wanted}
+    try:
+        yield numbers
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class Learned(nn.Module):
     """What a run learns: the network and its codebooks."""
 
@@ -62,7 +90,10 @@ class Run:
         self.out, self.settings, self.shape = out, settings, shape
         torch.manual_seed(settings.seed)
         self.train_paths, validation = split(data)
-        self.validation_paths = validation[:: max(1, len(validation) // settings.validation_pictures)]
+        chosen = validation[:: max(1, len(validation) // settings.validation_pictures)]
+        self.validation_paths = [path for path in chosen if load_or_skip(path) is not None]
+        if not self.validation_paths:
+            raise ValueError(f"{data}: no picture to validate on can be read")
         self.crops = Crops(self.train_paths, settings.batch, settings.crop, settings.seed)
         torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it
         self.model = Learned(shape).to(settings.device)
@@ -208,13 +239,21 @@ class Run:
         return line
 
     def loop(self) -> None:
+        """Trains until the time is over. Raises Stopped, with a checkpoint written, if a signal asks for an end before that."""
+        with heard() as signals:
+            self.steps(signals)
+        if signals:
+            raise Stopped(signals[0], self.out)
+
+    def steps(self, signals: list[int]) -> None:
         s, log = self.settings, open(self.out / "log.jsonl", "a")
         self.history.append({"command": provenance.command(), "commit": provenance.commit(), "from_pixels": self.pixels})
         self.crops.start(self.step)
         saved = validated = self.seconds
+        first = not (self.out / CHECKPOINT).exists()  # a run that is killed in its first minutes can be resumed, too
         recent: list[tuple[float, float, float]] = []
         clock, reported = time.monotonic(), time.monotonic()
-        while self.seconds < 60 * s.minutes:
+        while self.seconds < 60 * s.minutes and not signals:
             if self.phase == "scalar" and self.seconds >= 60 * s.minutes * s.scalar_share:
                 self.enter_codebook_phase()
             recent.append(self.train_step())
@@ -234,9 +273,9 @@ class Run:
                 print(self.describe(row), file=sys.stderr, flush=True)
                 recent, reported = [], time.monotonic()
                 clock = time.monotonic()
-            if self.seconds - saved > 60 * s.checkpoint_minutes:
+            if first or self.seconds - saved > 60 * s.checkpoint_minutes:
                 self.save()
-                saved, clock = self.seconds, time.monotonic()
+                first, saved, clock = False, self.seconds, time.monotonic()
         self.save()
 
 
