@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from .errors import DamagedFile
+from .errors import AecodecError, DamagedFile
 
 
 def pack(alpha: np.ndarray) -> bytes:
@@ -22,5 +22,7 @@ def unpack(data: bytes, height: int, width: int) -> np.ndarray:
             if image.mode != "L" or image.size != (width, height):
                 raise DamagedFile("the alpha channel does not fit the picture")
             return np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (AecodecError, MemoryError):
+        raise
+    except Exception as error:  # of crafted files Pillow raises almost anything
         raise DamagedFile("the alpha channel is damaged") from error

@@ -241,6 +241,7 @@ class Decoder:
         """The region as (top, left, bottom, right) of the reduced picture."""
         if not isinstance(scale, int | float | np.integer) or scale not in SCALES:
             raise OptionError(f"scale must be one of {', '.join(map(str, SCALES))}, not {scale!r:.40}")
+        scale = int(scale)
         try:
             numbers = (0, 0, *self.size) if region is None else [whole("a region's number", n, -(2**62), 2**62) for n in region]
             x, y, w, h = numbers

@@ -119,7 +119,7 @@ def encode(
     """
     if mode not in MODES:
         raise OptionError(f"mode must be one of {', '.join(MODES)}, not {mode}")
-    model = model or shipped()
+    model, threads = model or shipped(), whole("threads", threads, 0)
     header, level = header_for(picture.height, picture.width, quality, picture.gray, model, protect), level_of(effort)
     rgb = folded(picture.rgb(), header.fold)
     qualities = None if roi is None else quality_map.of_roi(roi, header)

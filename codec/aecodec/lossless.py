@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image, features
 
-from .errors import DamagedFile, UnsupportedFile
+from .errors import AecodecError, DamagedFile, UnsupportedFile
 
 FLAT_SHARE = 0.4  # of a synthetic picture's pixels are like their left neighbour; so it is with 1 in 100 training photographs
 PALETTE = 256  # colours at most, in a sample: a drawing too, be it dithered
@@ -51,6 +51,8 @@ def unpack(data: bytes, height: int, width: int, gray: bool) -> np.ndarray:
             if image.size != (width, height):
                 raise DamagedFile("the lossless pixels do not fit the picture")
             pixels = np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (AecodecError, MemoryError):
+        raise
+    except Exception as error:  # of crafted files Pillow raises almost anything
         raise DamagedFile("the lossless pixels are damaged") from error
     return np.ascontiguousarray(pixels[:, :, 0]) if gray else pixels

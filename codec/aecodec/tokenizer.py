@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from . import container, quality_map
+from .arguments import whole
 from .container import Contents
 from .decoder import Decoder
 from .encoder import encode, header_for
@@ -47,7 +48,8 @@ class Tokens:
             OptionError: the quality is out of range.
         """
         model = shipped()
-        h = header_for(self.height, self.width, self.quality, self.gray, model)
+        height, width = (whole(name, side, 1) for name, side in (("height", self.height), ("width", self.width)))
+        h = header_for(height, width, self.quality, self.gray, model)
         try:
             streams, _ = model.network.encode_codes(self.stages, model.frame(h, self.qualities))
         except (TypeError, ValueError) as error:
