@@ -155,9 +155,7 @@ def test_tokens_that_are_none(data, change):
         aecodec.from_tokens(aecodec.Tokens(**{**tokens.__dict__, **change}))
 
 
-@pytest.mark.parametrize(
-    "error", [SyntaxError, IndexError, KeyError, TypeError, NotImplementedError, RuntimeError]
-)
+@pytest.mark.parametrize("error", [SyntaxError, IndexError, KeyError, TypeError, NotImplementedError, RuntimeError])
 def test_whatever_pillow_raises_is_a_picture_error(photo, error, tmp_path, monkeypatch):
     def load(self) -> None:
         raise error("odd\nthing")

@@ -1,0 +1,48 @@
+"""The Python fuzzer for a moment, and what it must notice; every prefix of files of all kinds. docs/fuzzing.md."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import aecodec
+from aecodec.decoder import Decoder
+
+FUZZ = Path(__file__).parent / "fuzz"
+sys.path.insert(0, str(FUZZ))
+import whole  # noqa: E402
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mutants_give_pictures_or_documented_errors(seed):
+    mutate = whole.Mutator(seed)
+    for _ in range(40):
+        data = mutate()
+        assert not whole.complaint(data), data.hex()
+
+
+def test_most_mutants_are_deep():
+    """They pass the checksums: what refuses them is not that."""
+    mutate, errors = whole.Mutator(0), []
+    for _ in range(200):
+        try:
+            with Decoder(mutate(), check=True, max_pixels=whole.MAX_PIXELS):
+                errors.append("")
+        except aecodec.FileError as error:
+            errors.append(str(error))
+    assert sum("checksum" in e for e in errors) < 60 and errors.count("") > 60
+
+
+def test_a_foreign_exception_is_noticed(monkeypatch):
+    monkeypatch.setattr(Decoder, "picture", lambda *_: 1 / 0)
+    assert "ZeroDivisionError" in whole.complaint(whole.seeds()[0])
+
+
+@pytest.mark.parametrize("number", range(11))
+def test_every_prefix(number):
+    """Of ten files and one: cut short, or with `partial` a picture, by all ways of decoding in turn."""
+    data = whole.seeds()[number]
+    for size in range(0, len(data), 1 if len(data) < 300 else 7):
+        assert not whole.complaint(data[:size]), size
+        with pytest.raises(aecodec.TruncatedFile):
+            Decoder(data[:size], check=True)
