@@ -125,7 +125,7 @@ class Decoder:
         """The map of qualities, uint8 (rows, columns), of 64x64 pixels each (of a thin picture, as it is folded); None if there
         is none and `quality` holds everywhere."""
         c = self.index.qualities
-        return None if c is None else quality_map.unpack(chunks.load(self._file, c), self.header)
+        return None if c is None else quality_map.unpack(self._load(c), self.header)
 
     @functools.cached_property
     def _frame(self) -> _core.Frame:

@@ -8,10 +8,10 @@ of things.
 from . import container, quality_map
 from .container import Contents
 from .decoder import Decoder
-from .encoder import header_for
+from .encoder import header_for, unaffordable
 from .errors import OptionError
 from .model import shipped
-from .options import QUALITY_DEFAULT
+from .options import MAX_PIXELS, QUALITY_DEFAULT
 
 SHARPNESS = 256  # of temperature 1
 TEMPERATURE_MAX = 4.0
@@ -46,6 +46,8 @@ def sample_file(
     if min(size) < 1:
         raise OptionError(f"the size must be at least 1 x 1, not {size[0]} x {size[1]}")
     header = header_for(*size[::-1], QUALITY_DEFAULT if quality is None else quality, gray, model)
+    if header.height * header.width > MAX_PIXELS or unaffordable(header):
+        raise OptionError(f"{header.width} x {header.height} pixels are too many")
     sharpness = round(SHARPNESS / max(temperature, 1 / SHARPNESS))
     streams, _ = model.network.draw(model.frame(header, qualities), seed, sharpness, codes[:stage], threads)
     packed = None if qualities is None else quality_map.pack(qualities, header.quality)

@@ -43,7 +43,6 @@ def sample(
     what it knows of pictures: textures and edges, but no things. --like PHOTO.aec --from 4 keeps a photograph's coarse codes.
     """
     from ..decoder import decode
-    from ..errors import AecodecError
     from ..files import SUFFIX, picture_format
     from ..sampling import sample_file
 
@@ -51,9 +50,7 @@ def sample(
         raise click.UsageError("--like has its own --size")
     if like is None and stage:
         raise click.UsageError("--from needs a file to be --like")
-    format = None if out.suffix == SUFFIX else picture_format(out)
-    if out.exists() and not force:
-        raise AecodecError(f"{out} exists; --force replaces it")
+    format = None if out.suffix.lower() == SUFFIX else picture_format(out)
     data = sample_file(
         None if like else size or (512, 512),
         seed=seed,
@@ -62,7 +59,7 @@ def sample(
         like=like.read_bytes() if like else None,
         stage=stage,
     )
-    with batch.writing(out) as file:
+    with batch.writing(out, not force) as file:
         if format is None:
             file.write(data)
         else:
