@@ -77,3 +77,9 @@ def test_files_that_pages_name_exist(page):
 
 def test_examples_are_not_empty():
     assert sum(len(blocks(p, "sh")) for p in PAGES) > 6 and sum(len(blocks(p, "python")) for p in PAGES) > 5
+
+
+def test_the_tests_that_the_page_on_robustness_names_exist():
+    names = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "robustness.md").read_text()))
+    there = {n for path in (ROOT / "tests").glob("*.py") for n in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)}
+    assert len(names) > 40 and names - there == set()
