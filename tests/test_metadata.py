@@ -68,8 +68,7 @@ def test_tiff_outputs_are_readable_whatever_came_in(image, kind, part):
     np.testing.assert_array_equal(tifffile.imread(io.BytesIO(data)), expected)
 
 
-@pytest.mark.parametrize("byte_order", ["<", ">"])
-@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize(("byte_order", "big"), [("<", False), (">", False), ("<", True)])
 def test_big_tiffs(photo, big, byte_order, tmp_path):
     path = tmp_path / "x.tif"
     tifffile.imwrite(path, photo[:64, :48], bigtiff=big, byteorder=byte_order, photometric="rgb", planarconfig="contig")

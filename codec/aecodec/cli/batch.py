@@ -156,8 +156,9 @@ def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
 
     def attempt(job: Job) -> Outcome:
         try:
-            refuse_same(job.source, job.target)
-            if job.target.exists() and not is_written_through(job.target) and not batch.common.force:
+            if STREAM not in (job.source, job.target):
+                refuse_same(job.source, job.target)
+            if job.target != STREAM and job.target.exists() and not is_written_through(job.target) and not batch.common.force:
                 if batch.single:
                     raise AecodecError(f"{job.target} exists already; -f replaces it")
                 return Outcome(str(job.source), str(job.target), "kept")
