@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from . import encoder
 from .decoder import decode
 from .errors import OptionError
@@ -25,6 +27,7 @@ def compress_file(
     *,
     effort: int = EFFORT_DEFAULT,
     protect: bool = False,
+    roi: np.ndarray | None = None,
     threads: int = 0,
 ) -> int:
     """Compresses a picture file. If that fails, nothing is written, and an older target stays as it is.
@@ -34,7 +37,7 @@ def compress_file(
         target: the .aec file, which is replaced if it exists.
         quality: a whole number, 1 to 100.
         effort: 1 to 9, fast to small; see docs/effort.md.
-        protect: see `compress`.
+        protect, roi: see `compress`; the roi is of the picture as it is upright.
         threads: 0 for one a core.
 
     Returns:
@@ -46,7 +49,7 @@ def compress_file(
         OSError: a file cannot be read or written.
     """
     refuse_same(Path(source), Path(target))
-    encoding = encoder.encode(Picture.load(Path(source)), quality, threads, effort=effort, protect=protect)
+    encoding = encoder.encode(Picture.load(Path(source)), quality, threads, effort=effort, protect=protect, roi=roi)
     with replacing(Path(target)) as out:
         out.write(encoding.data)
     return len(encoding.data)

@@ -10,7 +10,7 @@ Image.MAX_IMAGE_PIXELS holds, too.
 im.save("x.aec") takes these options:
     quality: a whole number, 1 to 100.
     effort: 1 to 9, fast to small; see docs/effort.md.
-    protect: True adds a protective copy; see `aecodec.compress`.
+    protect, roi: a protective copy, regions of interest; see `aecodec.compress`.
     icc_profile, exif, xmp: bytes (exif also an Image.Exif), or None to leave out what the picture brought along. The orientation
         of the exif that is passed, or else of the picture's own, is applied to the pixels and cleared.
 
@@ -123,8 +123,9 @@ def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
         kept["xmp"] = metadata.resized_xmp(given["xmp"], (picture.width, picture.height))
     picture = replace(picture, metadata=metadata.bounded(kept, [])[0])
     quality, effort = options.get("quality", QUALITY_DEFAULT), options.get("effort", EFFORT_DEFAULT)
+    protect, roi = bool(options.get("protect")), options.get("roi")
     try:
-        file.write(encoder.encode(picture, quality, effort=effort, protect=bool(options.get("protect"))).data)
+        file.write(encoder.encode(picture, quality, effort=effort, protect=protect, roi=roi).data)
     except AecodecError as error:
         raise ValueError(str(error)) from error
 
