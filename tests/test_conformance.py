@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 import aecodec
-from aecodec import Decoder, chunks
+from aecodec import Decoder, chunks, lossless
 from aecodec.header import Header
 
 HERE = Path(__file__).parent
@@ -113,6 +114,29 @@ def test_reduced_pictures_of_lossless_files_are_the_means_of_the_page(scale):
     np.testing.assert_array_equal(reference.means(stripes, scale), decoder.decode(scale=scale))
     with pytest.raises(ValueError, match="lossless"):
         reference.decode(data)
+
+
+@pytest.mark.parametrize("gray", [False, True])
+def test_mixed_pictures(gray):
+    page = np.full((80, 100, 3), 240, np.uint8)
+    page[2:78:4, 3:97] = np.random.default_rng(0).integers(0, 2, (19, 94, 1), np.uint8) * 200  # it takes words to describe
+    page[24:72, 48:88] = np.asarray(Image.open(HERE.parent / "examples" / "parrots.png").convert("RGB"))[200:248, 300:340]
+    data = aecodec.compress(page[:, :, 1].copy() if gray else page, 40)
+    decoder, file = Decoder(data), reference.parse(data)
+    parts = {c.kind: c for c in file.ahead}
+    assert decoder.mixed and list(parts) == ["M", "L"]
+    samples = lossless.unpack(parts["L"].payload, 80, 100, gray)
+    for scale in (1, 2, 8):
+        np.testing.assert_array_equal(reference.decode(data, scale, samples), decoder.decode(scale))
+    np.testing.assert_array_equal(reference.decode(rebuilt(file._replace(ahead=file.ahead[::-1])), 1, samples), decoder.decode())
+    layer = parts["M"].payload
+    wrong = [reference.Chunk("M", p) for p in (b"", layer[:1], layer[:-1], layer + b"\0", b"\0" + layer[1:], b"\x41" + layer[1:])]
+    for ahead in ([parts["L"]], [parts["M"]], [*file.ahead, parts["M"]], *([w, parts["L"]] for w in wrong)):
+        damaged = rebuilt(file._replace(ahead=ahead))
+        with pytest.raises((ValueError, IndexError, zlib.error)):
+            reference.decode(damaged, 1, samples)
+        with pytest.raises(aecodec.FileError):
+            Decoder(damaged, check=True).decode()
 
 
 def test_every_damaged_byte_is_refused():

@@ -69,6 +69,6 @@ def test_files_hold_every_sample_and_the_metadata(shape, tmp_path):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "png", None)
-    with pytest.raises(PictureError, match=r"png.*aecodec\[sixteen-bit\]"):
-        Picture(np.zeros((4, 4), np.uint16)).save(io.BytesIO(), "PNG")
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(PictureError, match=r"tifffile.*aecodec\[sixteen-bit\]"):
+        Picture(np.zeros((4, 4), np.uint16)).save(io.BytesIO(), "TIFF")

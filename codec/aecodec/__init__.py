@@ -65,23 +65,27 @@ def compress(
     *,
     effort: int = EFFORT_DEFAULT,
     protect: bool = False,
+    lossless: bool = False,
     roi: "np.ndarray | None" = None,
     threads: int = 0,
 ) -> bytes:
     """Compresses a picture to the bytes of an .aec file.
 
-    A synthetic picture (text, charts, screenshots) is kept without loss if that is smaller.
+    What is synthetic (text, charts, screenshots), the whole picture or parts of it, is kept without loss if that costs less.
 
     Args:
-        image: a uint8 array (H, W, 3), (H, W), (H, W, 4) or (H, W, 2) of RGB or gray, the last two with alpha; or a Pillow
-            image, whose ICC profile, EXIF and XMP are kept. At most 2^28 pixels.
-        quality: a whole number, 1 to 100.
+        image: a uint8 or uint16 array (H, W, 3), (H, W), (H, W, 4) or (H, W, 2) of RGB or gray, the last two with alpha; or a
+            Pillow image, whose ICC profile, EXIF and XMP are kept. At most 2^28 pixels. Samples of 16 bits are rounded to 8, but
+            if lossless.
+        quality: a whole number, 1 to 100; of no effect if lossless.
         effort: 1 to 9, fast to small; see docs/effort.md.
         protect: add a protective copy, for at most a quarter more bytes, from which `Decoder(partial=True)` takes the header and
             any one of the coarsest tiles if they are lost or damaged. A picture that is kept without loss has none.
         roi: regions of interest: offsets of quality, -99 to 99, whole numbers (H, W), a pixel each. Every 64x64 pixels get the
             largest offset of theirs. None for the same quality everywhere.
         threads: 0 for one a core.
+        lossless: keep every sample as it is, whatever the picture and its size. Of Pillow images, 16-bit colours are kept if they
+            are opened from a PNG or TIFF file and not loaded yet.
 
     Returns:
         the bytes of the file, as docs/format.md describes them.
@@ -91,9 +95,11 @@ def compress(
         OptionError: the quality or the effort is out of range.
     """
     from . import encoder
+    from .options import mode_of
     from .picture import Picture
 
-    return encoder.encode(Picture.of(image), quality, threads, effort=effort, protect=protect, roi=roi).data
+    mode = mode_of(lossless)
+    return encoder.encode(Picture.of(image), quality, threads, effort=effort, mode=mode, protect=protect, roi=roi).data
 
 
 def decompress(data: bytes, *, threads: int = 0, max_pixels: int = MAX_PIXELS, max_memory: int = MAX_MEMORY) -> "np.ndarray":
@@ -105,8 +111,8 @@ def decompress(data: bytes, *, threads: int = 0, max_pixels: int = MAX_PIXELS, m
         max_pixels, max_memory: a file that claims more pixels, or that would take more bytes of memory to decode, is refused.
 
     Returns:
-        a uint8 array of the shape that was compressed: (H, W, 3), (H, W), or with alpha (H, W, 4), (H, W, 2). The pixels are the
-        same on every machine.
+        an array of the shape that was compressed: (H, W, 3), (H, W), or with alpha (H, W, 4), (H, W, 2): uint8, or uint16 if the
+        file keeps 16 bits without loss. The pixels are the same on every machine.
 
     Raises:
         TruncatedFile: the file is cut short.
@@ -128,9 +134,9 @@ def info(data: bytes, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
 
     Returns:
         a dictionary of plain values, which `json.dumps` takes: the header's fields (version, model, colour, tile_log2, quality,
-        width, height), bytes, bits_per_pixel, alpha, lossless, qualities (the least and the greatest), protected, metadata (bytes
-        by name), streams (the scales that each codes, its bytes, and those of each tile) and chunks (type and bytes of each, in
-        the file's order; H the header, S a coded tile).
+        width, height), bytes, bits_per_pixel, alpha, lossless, mixed (whether codewords and lossless pixels make the picture
+        together), qualities (the least and the greatest), protected, metadata (bytes by name), streams (the scales that each codes,
+        its bytes, and those of each tile) and chunks (type and bytes of each, in the file's order; H the header, S a coded tile).
 
     Raises:
         FileError: the file is damaged, cut short, needs another version of aecodec, or exceeds the limit.

@@ -73,7 +73,7 @@ def compressed(value: Any, quality: int, effort: int, threads: int) -> Row:
 def decompressed(value: Any, format: str, threads: int) -> Row:
     out = io.BytesIO()
     with Decoder(content(value), threads=threads) as decoder:
-        decoder.picture().save(out, format)
+        decoder.picture().fitting(format).save(out, format)
         return Row(out.getvalue(), out.tell(), decoder.quality, None)
 
 

@@ -19,7 +19,7 @@ MAGIC = b"\x89AEC"  # the high bit, as PNG's, tells a file from text
 FIRST_MAGIC = b"\x89AEC\r\n\x1a\n"  # of format version 1, which was never released
 
 # Chunk types. A reader must refuse a file with an upper-case type that it does not know, and skip a lower-case one.
-ALPHA, LOSSLESS, QUALITIES, PROTECTION = b"A", b"L", b"Q", b"p"
+ALPHA, LAYER, LOSSLESS, QUALITIES, PROTECTION = b"A", b"M", b"L", b"Q", b"p"
 METADATA = {"icc": b"i", "exif": b"e", "xmp": b"x"}
 METADATA_MAX = 1 << 24  # bytes of each
 CHUNKS_MAX = 4096
@@ -36,7 +36,8 @@ class Contents:
     streams: Sequence[Sequence[bytes | None]]  # [stream][tile]: coded latents, coarse to fine; None if a damaged file lacks them
     metadata: dict[str, bytes] = field(default_factory=dict)  # by the names of METADATA
     alpha: bytes | None = None  # a PNG file of one 8-bit channel
-    lossless: bytes | None = None  # a WebP file of the pixels; there are no streams then
+    lossless: bytes | None = None  # the payload of lossless pixels; there are no streams then, unless the layer has a mask
+    layer: bytes | None = None  # which of the pixels are lossless, and in which steps; None if all are exact
     qualities: bytes | None = None  # a map of quality_map.py
     protected: bool = False  # whether there is a protective copy of the header and of stream 0, if there are streams
 
@@ -51,6 +52,8 @@ def write(contents: Contents) -> bytes:
     ahead = [chunk(METADATA[name], payload) for name, payload in contents.metadata.items()]
     if contents.alpha is not None:
         ahead.append(chunk(ALPHA, contents.alpha))
+    if contents.layer is not None:
+        ahead.append(chunk(LAYER, contents.layer))
     if contents.lossless is not None:
         ahead.append(chunk(LOSSLESS, contents.lossless))
     if contents.qualities is not None:
@@ -78,6 +81,7 @@ class Index:
     metadata: dict[str, Chunk] = field(default_factory=dict)  # by the names of METADATA
     alpha: Chunk | None = None
     lossless: Chunk | None = None
+    layer: Chunk | None = None
     qualities: Chunk | None = None
     protection: Chunk | None = None
     problems: list[str] = field(default_factory=list)  # what is wrong with a damaged file
@@ -89,6 +93,11 @@ class Index:
             self.problems.append(str(problem))
         elif len(self.problems) == PROBLEMS_MAX:
             self.problems.append("and more")
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some pixels are lossless, and the others codewords."""
+        return self.lossless is not None and self.header.streams > 0
 
     def everything(self) -> list[Chunk]:
         """The header, the chunks and the coded streams, in the file's order."""
@@ -157,14 +166,25 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
         found.add_problem(cut)
     elif coded:
         take(scan(file, coded[-1].end, end))
-    if not partial and (found.lossless is None) != bool(header.streams):
-        raise DamagedFile("the file has no pixels" if found.lossless is None else "the file has its pixels twice")
+    if not partial:
+        check_pixels(found)
+    elif found.mixed and found.layer is None:
+        found.lossless = None  # of no use if it is not known which pixels it has
     found.streams = [parts[i : i + header.tiles] for i in range(0, len(parts), header.tiles)]
     if found.streams and found.protection is not None and None in found.streams[0]:
         repair(file, found, coded[: header.tiles])
     if lost_map:
         found.streams = [[None] * header.tiles for _ in range(header.streams)]
     return found
+
+
+def check_pixels(found: Index) -> None:
+    """Raises DamagedFile unless every pixel is there once: lossless, as codewords, or in one of both as the layer's mask says."""
+    has_mask = found.layer is not None and found.layer.size > 1  # beyond the step
+    if found.lossless is None and not found.header.streams:
+        raise DamagedFile("the file has no pixels")
+    if found.mixed != has_mask or (found.layer is not None and found.lossless is None):
+        raise DamagedFile("the file has its pixels twice" if found.mixed else "the file has a mask for pixels that it lacks")
 
 
 def repair(file: BinaryIO, found: Index, coarse: list[Chunk]) -> None:
@@ -247,6 +267,8 @@ def file_chunk(found: Index, c: Chunk) -> None:
         found.alpha = c
     elif c.kind == LOSSLESS and found.lossless is None:
         found.lossless = c
+    elif c.kind == LAYER and found.layer is None:
+        found.layer = c
     elif c.kind == QUALITIES and found.qualities is None:
         found.qualities = c
     elif c.kind == PROTECTION and found.protection is None:
@@ -255,7 +277,7 @@ def file_chunk(found: Index, c: Chunk) -> None:
         raise UnsupportedFile(f"the file has {names[c.kind].upper()} of {c.size} bytes, more than the limit of {METADATA_MAX}")
     elif c.kind in names and names[c.kind] not in found.metadata:
         found.metadata[names[c.kind]] = c
-    elif c.kind in (ALPHA, LOSSLESS, QUALITIES):
+    elif c.kind in (ALPHA, LAYER, LOSSLESS, QUALITIES):
         raise DamagedFile(f"the file has a chunk {ascii_name(c.kind)} too many")
     elif not c.kind.islower():
         raise UnsupportedFile(f"the file has a chunk {ascii_name(c.kind)} that this program cannot use")
@@ -275,6 +297,7 @@ def read(file: BinaryIO, found: Index) -> Contents:
         metadata,
         loaded(found.alpha),
         loaded(found.lossless),
+        loaded(found.layer),
         loaded(found.qualities),
         found.protection is not None,
     )

@@ -16,9 +16,11 @@ from .chunks import Chunk
 from .errors import DamagedFile, OptionError, PictureError, UnsupportedFile
 from .folding import unfolded
 from .header import GRAY
+from .layer import Layer, expanded, multiplied
 from .model import Model, shipped
 from .options import MAX_MEMORY, MAX_PIXELS
 from .picture import Picture, crop, reduce, reduce_weighted
+from .sixteen_bit import to_eight
 
 SCALES = (1, 2, 4, 8)
 Region = tuple[int, int, int, int]  # x, y, width, height in pixels of the full picture
@@ -75,7 +77,7 @@ class Decoder:
         try:
             self.index = container.index(self._file, max_pixels, check=check or partial, partial=partial)
             self.header = self.index.header
-            if self.header.model != self._model.mark and not self.lossless:
+            if self.header.model != self._model.mark and self._is_coded:
                 wanted, have = f"{self.header.model:06x}", f"{self._model.mark:06x}"
                 raise UnsupportedFile(f"the file needs model {wanted}, and this version of aecodec has model {have}")
             if self.header.streams not in (0, self._model.streams):
@@ -107,13 +109,27 @@ class Decoder:
 
     @property
     def mode(self) -> str:
-        """Pillow's: L, LA, RGB or RGBA."""
+        """Pillow's of the picture with 8 bits: L, LA, RGB or RGBA."""
         return ("L" if self.header.colour == GRAY else "RGB") + ("A" if self.index.alpha else "")
 
     @property
     def lossless(self) -> bool:
         """Whether the pixels are exactly those that were compressed: a synthetic picture's may be."""
-        return self.index.lossless is not None
+        return self.index.lossless is not None and self.index.layer is None
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some pixels are from a lossless layer, and the others from codewords."""
+        return self.index.mixed
+
+    @property
+    def bits(self) -> int:
+        """Of a sample: 16 if the file keeps those without loss, else 8."""
+        c = self.index.lossless
+        if c is None or not self.lossless:
+            return 8
+        self._file.seek(c.payload)
+        return 16 if lossless.has_sixteen_bits(self._file.read(min(c.size, lossless.HEAD))) else 8
 
     @property
     def problems(self) -> list[str]:
@@ -147,7 +163,7 @@ class Decoder:
         """ICC profile, EXIF and XMP, as far as there are any, under the names icc, exif and xmp."""
         return {name: self._load(c) for name, c in self.index.metadata.items()}
 
-    def decode(self, scale: int = 1, region: Region | None = None, bits: int = 8) -> np.ndarray:
+    def decode(self, scale: int = 1, region: Region | None = None, bits: int | None = None) -> np.ndarray:
         """The picture, or a part of it, or a reduced one.
 
         Args:
@@ -157,7 +173,8 @@ class Decoder:
             region: (x, y, width, height) in pixels of the full picture; if that is reduced, the crop of the reduced picture that
                 holds it. These are exactly the pixels that a crop of the whole would have, but only the tiles that they depend on
                 are read. None for the whole picture.
-            bits: 8, or 16 for the network's values with less rounding; the pixels of 8 bits are not exactly those.
+            bits: 8, or 16 for the network's values with less rounding; the pixels of 8 bits are not exactly those. None for the
+                file's own, `Decoder.bits`.
 
         Returns:
             uint8, 0 to 255, or uint16, 0 to 65535: (h, w, 3), (h, w), or with alpha (h, w, 4), (h, w, 2).
@@ -168,30 +185,36 @@ class Decoder:
         """
         return self.picture(scale, region, bits).to_array()
 
-    def picture(self, scale: int = 1, region: Region | None = None, bits: int = 8) -> Picture:
+    def picture(self, scale: int = 1, region: Region | None = None, bits: int | None = None) -> Picture:
         """What `decode` gives, as a `Picture` with alpha apart and with the metadata; the same arguments and errors."""
-        if not isinstance(bits, int | float | np.integer) or bits not in (8, 16):
+        if bits is not None and (not isinstance(bits, int | float | np.integer) or bits not in (8, 16)):
             raise OptionError(f"pixels have 8 or 16 bits, not {bits!r:.40}")
         box = self._box(scale, region)
-        scale, bits = int(scale), int(bits)
+        scale, bits = int(scale), self.bits if bits is None else int(bits)
         self._afford(scale, box, bits)
-        if self.index.alpha is None:
-            return Picture(self._part(scale, box, bits), None, self.metadata)
-        whole = alpha.unpack(self._load(self.index.alpha), self.header.height, self.header.width)
         full = self._enlarged(scale, box)
-        opacity = crop(whole, full)
-        if scale == 1 or (opacity == 255).all():
-            pixels = self._part(scale, box, bits)
+        opacity = self._opacity(full, bits)
+        if opacity is None or scale == 1 or (opacity == np.iinfo(opacity.dtype).max).all():
+            pixels = self._colours(scale, box, bits)
         else:
-            pixels = reduce_weighted(self._part(1, full, bits), opacity, scale)
-        opacity = reduce(opacity, scale)
-        if bits == 16:
-            opacity = opacity.astype(np.uint16) * 257
+            pixels = reduce_weighted(self._colours(1, full, bits), opacity, scale)
+        opacity = None if opacity is None else reduce(opacity, scale)
         return Picture(pixels, opacity, self.metadata)
 
-    def _part(self, scale: int, box: Region, bits: int) -> np.ndarray:
-        """The colours of a box of a reduced picture."""
-        return self._exact(scale, box, bits) if self.lossless else self._pixels(self._streams(scale, box), scale, box, bits)
+    def _colours(self, scale: int, box: Region, bits: int) -> np.ndarray:
+        """Those of a box of a reduced picture."""
+        if not self._is_coded:
+            return self._samples(scale, box, bits)[0]
+        return self._overlaid(self._pixels(self._streams(scale, box), scale, box, bits), scale, box, bits)
+
+    def _opacity(self, box: Region, bits: int) -> np.ndarray | None:
+        """The alpha of a box of the picture, if it has one."""
+        c = self.index.alpha
+        if c is None:
+            return None
+        if not c.size:
+            return self._samples(1, box, bits)[1]
+        return part_of(alpha.unpack(self._load(c), self.header.height, self.header.width), 1, box, bits)
 
     def progressive(self, scale: int = 1) -> Iterator[np.ndarray]:
         """The whole picture again and again, each time better: from the first stream alone, from the first two, ..., from all.
@@ -200,7 +223,7 @@ class Decoder:
             scale: as for `decode`.
 
         Yields:
-            uint8 (h, w, 3) or (h, w), without alpha, always of full size; once only if the file is lossless.
+            uint8 (h, w, 3) or (h, w), without alpha, always of full size; once only if no codewords are in the file.
 
         Raises:
             OptionError: there is no such scale.
@@ -209,15 +232,15 @@ class Decoder:
         box = self._box(scale, None)
         scale = int(scale)
         self._afford(scale, box, 8)
-        if self.lossless:
-            yield self._exact(scale, box, 8)
+        if not self._is_coded:
+            yield self._samples(scale, box, 8)[0]
             return
         streams = self._streams(scale, box)
         needed = max((i + 1 for i, tiles in enumerate(streams) if any(t is not None for t in tiles)), default=1)
         for count in range(1, needed + 1):
             missing: list[bytes | None] = [None] * self.header.tiles
             known = [tiles if i < count else missing for i, tiles in enumerate(streams)]
-            yield self._pixels(known, scale, box)
+            yield self._overlaid(self._pixels(known, scale, box), scale, box)
 
     def codes(self) -> list[np.ndarray]:
         """The indices of the codewords.
@@ -226,11 +249,12 @@ class Decoder:
             the arrays of `Tokens.stages`.
 
         Raises:
-            PictureError: the file has its pixels without loss, and no codewords.
+            PictureError: the file has its pixels without loss, or some of them, and no codewords for these.
             FileError: a part is damaged.
         """
-        if self.lossless:
-            raise PictureError("the file has its pixels without loss, and no codewords")
+        if self.index.lossless is not None:
+            some = "some of its" if self.mixed else "its"
+            raise PictureError(f"the file has {some} pixels without loss, and no codewords for them")
         box = self._box(1, None)
         self._afford(1, box, 8, codes=True)
         streams = self._streams(1, box)
@@ -256,9 +280,9 @@ class Decoder:
         """Raises UnsupportedFile if decoding a box of a reduced picture would take too much memory."""
         h, area = self.header, (box[2] - box[0]) * (box[3] - box[1])
         needed = 8 * area * (bits // 8)
-        if self.lossless:
+        if self.index.lossless is not None:
             needed += limits.LOSSLESS_PIXEL * h.height * h.width
-        else:
+        if self._is_coded:
             rows, columns = h.coded_size
             wanted = (1, self._enlarged(scale, box)) if self.index.alpha else (scale, box)
             coded_scale, (top, left, bottom, right) = self._coded(*wanted)
@@ -301,12 +325,37 @@ class Decoder:
 
         return [[wanted(stream, tile) for tile in range(self.header.tiles)] for stream in range(len(self.index.streams))]
 
-    def _exact(self, scale: int, box: Region, bits: int) -> np.ndarray:
-        h = self.header
+    @property
+    def _is_coded(self) -> bool:
+        return self.header.streams > 0
+
+    def _layer(self) -> Layer:
+        c = self.index.layer
+        return Layer.unpack(self._load(c), self.header.height, self.header.width) if c else Layer(1, None)
+
+    def _samples(self, scale: int, box: Region, bits: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """The colours of the lossless layer, and the alpha if it is with them."""
+        h, joint = self.header, self.index.alpha is not None and not self.index.alpha.size
         assert self.index.lossless is not None  # the caller has looked
-        pixels = lossless.unpack(self._load(self.index.lossless), h.height, h.width, h.colour == GRAY)
-        pixels = crop(reduce(pixels, scale), box)
-        return pixels if bits == 8 else pixels.astype(np.uint16) * 257
+        samples = lossless.unpack(self._load(self.index.lossless), h.height, h.width, h.colour == GRAY, joint)
+        if self.index.layer is not None:
+            if joint or samples.dtype != np.uint8:
+                raise DamagedFile("the lossless pixels do not fit the picture")
+            samples = multiplied(samples, self._layer().step)
+        samples = part_of(samples, scale, box, bits)
+        if not joint:
+            return samples, None
+        colours = samples[:, :, 0] if h.colour == GRAY else samples[:, :, :3]
+        return np.ascontiguousarray(colours), np.ascontiguousarray(samples[:, :, -1])
+
+    def _overlaid(self, pixels: np.ndarray, scale: int, box: Region, bits: int = 8) -> np.ndarray:
+        """Pixels from codewords with those of the lossless layer, if there is one, where its mask says so."""
+        if self.index.lossless is None or not self.mixed:
+            return pixels
+        mask = self._layer().mask
+        assert mask is not None  # the file is mixed
+        inside = crop(expanded(mask, self.header.height, self.header.width, scale), box)
+        return np.where(inside if pixels.ndim == 2 else inside[:, :, None], self._samples(scale, box, bits)[0], pixels)
 
     def _pixels(self, streams: list[list[bytes | None]], scale: int, box: Region, bits: int = 8) -> np.ndarray:
         network, frame, fold = self._model.network, self._frame, self.header.fold
@@ -321,6 +370,15 @@ class Decoder:
         if fold is None:
             return pixels
         return np.ascontiguousarray(reduce(unfolded(pixels, fold, self._enlarged(scale, box)), scale))
+
+
+def part_of(samples: np.ndarray, scale: int, box: Region, bits: int) -> np.ndarray:
+    """A box of the reduced picture, with 8 or 16 bits."""
+    if bits == 8 and samples.dtype == np.uint16:
+        samples = to_eight(samples)
+    if bits == 16 and samples.dtype == np.uint8:
+        samples = samples.astype(np.uint16) * 257
+    return crop(reduce(samples, scale), box)
 
 
 @contextlib.contextmanager

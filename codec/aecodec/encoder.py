@@ -1,6 +1,5 @@
 """Pictures to .aec bytes: where picture, network and container meet. The way back is in decoder.py."""
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,14 +8,19 @@ from . import alpha, container, limits, lossless, quality_map
 from ._core import constants
 from .arguments import whole
 from .container import Contents
-from .effort import encode_best, level_of
+from .decoder import decode
+from .effort import Effort, encode_best, level_of
 from .errors import OptionError, PictureError
 from .folding import folded
 from .header import GRAY, MAX_SIDE, RGB, VERSION, Header
+from .layer import Layer, divided, expanded
+from .lossless import Methods
+from .metrics import mean_squared_error
 from .model import Model, shipped
-from .options import EFFORT_DEFAULT, MAX_MEMORY, MODES, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
+from .options import EFFORT_DEFAULT, MAX_MEMORY, MODES, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from .picture import Picture
-from .rate_distortion import cost_of, size_of
+from .segment import Plan, blanked, filled, plan
+from .sixteen_bit import is_eight
 
 # Smaller tiles make regions cheaper: of 12 megapixels, a region of 256x256 takes 8 to 30 % of the whole with tiles of 512 pixels,
 # and 20 to 40 % with 1024. They cost 0.1 to 0.3 % of the file there, and more in a small picture.
@@ -25,6 +29,8 @@ PROTECTED_TILE_LOG2, PROTECTED_TILES = (
     8,
     4,
 )  # at most; at least, if smaller tiles can do it: what is lost is small, and so is its copy
+PNG_PIXELS, LONG_EFFORT = 1 << 16, 7
+DOUBT = 0.85  # of an estimated cost: what is below that needs no comparison with what was estimated
 
 
 @dataclass(frozen=True)
@@ -56,34 +62,49 @@ def unaffordable(header: Header) -> str:
     return f"compressing {size} pixels takes about {needed >> 20} MB of memory, too much" if needed > MAX_MEMORY else ""
 
 
-def without_loss(picture: Picture, effort: int) -> bytes | None:
-    """The pixels of a synthetic picture as the file holds them without loss; None of any other.
-
-    Raises OptionError if the effort is not 1 to 9.
-    """
-    level_of(effort)
-    return None if picture.rounded or not lossless.is_synthetic(picture.pixels) else lossless.pack(picture.pixels, effort)
-
-
 def written(
     picture: Picture,
     header: Header,
     streams: list[list[bytes]],
-    exact: bytes | None = None,
+    samples: bytes | None = None,
+    layer: Layer | None = None,
     protect: bool = False,
     qualities: np.ndarray | None = None,
 ) -> bytes:
-    """The file of a picture's codes, or of its exact pixels."""
-    opacity = None if picture.alpha is None else alpha.pack(picture.alpha)
+    """The file of a picture's codes, or of its lossless samples, or of both."""
     packed = None if qualities is None else quality_map.pack(qualities, header.quality)
-    return container.write(Contents(header, streams, picture.metadata, opacity, exact, packed, protect))
+    opacity, mask = None if picture.alpha is None else alpha.pack(picture.alpha), None if layer is None else layer.pack()
+    return container.write(Contents(header, streams, picture.metadata, opacity, samples, mask, packed, protect))
 
 
-def encode_exactly(picture: Picture, effort: int = EFFORT_DEFAULT) -> Encoding | None:
-    """Keeps a synthetic picture without loss; None of any other. Raises OptionError if the effort is not 1 to 9."""
-    exact = without_loss(picture, effort)
+def encode_lossless(picture: Picture, effort: int = EFFORT_DEFAULT) -> Encoding:
+    """Keeps any picture, of 8 or 16 bits, without loss: colours and alpha together, or each for itself.
+
+    Raises OptionError if the effort is not 1 to 9, PictureError if the picture's file had more bits than the picture.
+    """
+    level_of(effort)
+    if picture.rounded:
+        raise PictureError("the samples have more bits than can be read, and cannot be kept without loss")
+    methods = Methods(6 if effort > 6 else 5)
     header = header_for(picture.height, picture.width, QUALITY_MAX, picture.gray, shipped())
-    return None if exact is None else Encoding(written(picture, header, [], exact), [], lossless=True)
+    found = [written(picture, header, [], lossless.pack(picture.pixels, methods))]
+    if picture.alpha is not None:
+        joint = lossless.pack(picture.to_array(), methods)
+        found.append(container.write(Contents(header, [], picture.metadata, b"", joint)))
+    return Encoding(min(found, key=len), [], lossless=True)
+
+
+def methods_for(picture: Picture, effort: int) -> Methods:
+    """PNG is tried where it may be smaller than WebP, which is in small pictures, or if there is time."""
+    return Methods(min(6, effort), png=picture.pixels_count < PNG_PIXELS or effort >= LONG_EFFORT)
+
+
+def encode_in_steps(picture: Picture, step: int, effort: int = EFFORT_DEFAULT, threads: int = 0) -> Encoding:
+    """Keeps all pixels in a lossless layer, in steps: 1 is exact. Raises OptionError if the effort is not 1 to 9."""
+    model, eight, level = shipped(), picture.eight_bit(), level_of(effort)
+    header = header_for(picture.height, picture.width, QUALITY_MAX, picture.gray, model)
+    job = Job(picture, eight, header, model, level, threads, methods_for(picture, effort))
+    return job.exact() if step == 1 else job.layered(Layer(step, None))
 
 
 def encode(
@@ -99,37 +120,103 @@ def encode(
     """Compresses a picture.
 
     Args:
-        picture: of 8 bits.
+        picture: of 8 bits; of 16, which only "lossless" keeps.
         quality: a whole number, 1 to 100.
         threads: 0 for one a core.
         model: another model than the shipped one.
         effort: 1 to 9, fast to small.
-        mode: "auto" keeps a synthetic picture without loss if that costs less, by bits and λ times the squared error; "lossy"
-            always codes codewords.
+        mode: "auto" keeps what is synthetic without loss, the whole picture or parts of it, if that costs less, by bits and λ
+            times the squared error, and what is mere noise in a lossless layer of larger steps; "lossy" codes codewords alone;
+            "lossless" keeps every sample, and asks for no quality.
         protect: add a protective copy of the header and the coarsest codes, for at most a quarter more bytes if there are several
             tiles; a picture that is kept without loss has none.
         roi: offsets of quality, whole numbers (H, W); each 64x64 pixels get the largest of theirs. None for the same everywhere.
+            What is in a lossless layer is chosen by the quality alone.
 
     Returns:
         the file, and what the prior expected of it.
 
     Raises:
         OptionError: the quality or the effort is out of range, or there is no such mode.
-        PictureError: a side is too long, or coding takes too much memory.
+        PictureError: a side is too long, coding takes too much memory, or "lossless" is asked for, and the picture's file had more
+            bits than the picture.
     """
     if mode not in MODES:
         raise OptionError(f"mode must be one of {', '.join(MODES)}, not {mode}")
-    model, threads = model or shipped(), whole("threads", threads, 0)
+    threads = whole("threads", threads, 0)
+    if mode == "lossless":
+        return encode_lossless(picture, effort)
+    model, eight = model or shipped(), picture.eight_bit()
     header, level = header_for(picture.height, picture.width, quality, picture.gray, model, protect), level_of(effort)
-    rgb = folded(picture.rgb(), header.fold)
     qualities = None if roi is None else quality_map.of_roi(roi, header)
-    exact = None if mode == "lossy" else without_loss(picture, effort)
-    if trouble := unaffordable(header):
-        if exact is None:
-            raise PictureError(trouble)
-        return Encoding(written(picture, header, [], exact), [], lossless=True)
-    useful = math.inf if exact is None else len(exact)
-    streams, bits = encode_best(model, rgb, header, level, threads, useful, qualities)
-    if exact is not None and (useful < size_of(streams) or 8 * useful < cost_of(model, rgb, header, streams, threads, qualities)):
-        return Encoding(written(picture, header, [], exact), [], lossless=True)
-    return Encoding(written(picture, header, streams, None, protect, qualities), bits)
+    job = Job(picture, eight, header, model, level, threads, methods_for(picture, effort), protect, qualities)
+    trouble = unaffordable(header)
+    if mode == "lossy" and not trouble:
+        return job.codewords()
+    chosen = plan(eight.pixels, quality_to_lambda(quality))
+    if not trouble:
+        return job.best(chosen)
+    if mode == "lossy" or chosen.layer is None or chosen.layer.mask is not None or chosen.layer.step > 1:
+        raise PictureError(trouble)
+    return job.exact()
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be compressed, and how."""
+
+    original: Picture
+    picture: Picture  # with 8 bits
+    header: Header
+    model: Model
+    level: Effort
+    threads: int
+    methods: Methods
+    protect: bool = False
+    qualities: np.ndarray | None = None  # a map
+
+    def best(self, chosen: Plan) -> Encoding:
+        """The plan's, or another where the plan's estimates are close."""
+        layer = chosen.layer
+        if layer is None or DOUBT * chosen.cost > chosen.codewords:
+            return self.codewords()
+        if layer.mask is not None:
+            found = self.layered(layer) if chosen.cost < chosen.codewords else self.codewords()
+            return found if 8 * len(found.data) < DOUBT * chosen.lossless else min(found, self.exact(), key=self.cost)
+        found = self.exact() if layer.step == 1 else self.layered(layer)
+        return found if self.cost(found) < DOUBT * chosen.codewords else min(found, self.codewords(), key=self.cost)
+
+    def codewords(self) -> Encoding:
+        """No layer."""
+        streams, bits = self.coded(self.picture.rgb())
+        return Encoding(written(self.picture, self.header, streams, protect=self.protect, qualities=self.qualities), bits)
+
+    def coded(self, rgb: np.ndarray) -> tuple[list[list[bytes]], list[float]]:
+        return encode_best(
+            self.model, folded(rgb, self.header.fold), self.header, self.level, self.threads, qualities=self.qualities
+        )
+
+    def exact(self) -> Encoding:
+        """All pixels without loss, in 8 bits if they have no more."""
+        picture = self.picture if self.original.sixteen_bits and is_eight(self.original.to_array()) else self.original
+        return Encoding(written(picture, self.header, [], lossless.pack(picture.pixels, self.methods)), [], lossless=True)
+
+    def layered(self, layer: Layer) -> Encoding:
+        """Some pixels in a layer, and the others as codewords; or all in a layer of larger steps."""
+        pixels, streams, bits = self.picture.pixels, list[list[bytes]](), list[float]()
+        samples = divided(pixels, layer.step)
+        if layer.mask is not None:
+            inside = expanded(layer.mask, *pixels.shape[:2])
+            samples = blanked(samples, inside)
+            streams, bits = self.coded(filled(self.picture.rgb(), inside))
+        payload = lossless.pack(samples, replace(self.methods, png=layer.mask is None))
+        qualities = None if layer.mask is None else self.qualities
+        return Encoding(written(self.picture, self.header, streams, payload, layer, self.protect, qualities), bits)
+
+    def cost(self, encoding: Encoding) -> float:
+        """Bits, and λ times the squared error of what they decode to, summed over pixels."""
+        if encoding.lossless:
+            return 8 * len(encoding.data)
+        decoded = decode(encoding.data, self.threads, model=self.model).pixels
+        error = mean_squared_error(self.picture.pixels, decoded) * self.picture.pixels_count
+        return 8 * len(encoding.data) + quality_to_lambda(self.header.quality) * error

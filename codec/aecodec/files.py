@@ -7,7 +7,7 @@ import numpy as np
 from . import encoder
 from .decoder import decode
 from .errors import OptionError
-from .options import EFFORT_DEFAULT, MAX_MEMORY, MAX_PIXELS, QUALITY_DEFAULT
+from .options import EFFORT_DEFAULT, MAX_MEMORY, MAX_PIXELS, QUALITY_DEFAULT, mode_of
 from .picture import Picture
 from .replacing import replacing
 
@@ -28,6 +28,7 @@ def compress_file(
     effort: int = EFFORT_DEFAULT,
     protect: bool = False,
     roi: np.ndarray | None = None,
+    lossless: bool = False,
     threads: int = 0,
 ) -> int:
     """Compresses a picture file. If that fails, nothing is written, and an older target stays as it is.
@@ -35,10 +36,11 @@ def compress_file(
     Args:
         source: a still picture in any format that Pillow reads. ICC profile, EXIF and XMP are kept; EXIF's orientation is applied.
         target: the .aec file, which is replaced if it exists.
-        quality: a whole number, 1 to 100.
+        quality: a whole number, 1 to 100; of no effect if lossless.
         effort: 1 to 9, fast to small; see docs/effort.md.
         protect, roi: see `compress`; the roi is of the picture as it is upright.
         threads: 0 for one a core.
+        lossless: keep every sample as it is, of 8 or 16 bits.
 
     Returns:
         the size of the .aec file in bytes.
@@ -49,7 +51,8 @@ def compress_file(
         OSError: a file cannot be read or written.
     """
     refuse_same(Path(source), Path(target))
-    encoding = encoder.encode(Picture.load(Path(source)), quality, threads, effort=effort, protect=protect, roi=roi)
+    mode = mode_of(lossless)
+    encoding = encoder.encode(Picture.load(Path(source)), quality, threads, effort=effort, mode=mode, protect=protect, roi=roi)
     with replacing(Path(target)) as out:
         out.write(encoding.data)
     return len(encoding.data)
@@ -72,7 +75,8 @@ def decompress_file(
 
     Args:
         source: the .aec file.
-        target: the picture file, in the format of its suffix, such as .png; it is replaced if it exists.
+        target: the picture file, in the format of its suffix, such as .png; it is replaced if it exists. Samples of 16 bits are
+            rounded to 8 unless it is PNG or TIFF.
         threads: 0 for one a core.
         max_pixels, max_memory: a file that claims more pixels, or that would take more bytes of memory to decode, is refused.
 
@@ -87,4 +91,4 @@ def decompress_file(
     format = picture_format(target)
     picture = decode(source.read_bytes(), threads, max_pixels, max_memory=max_memory)
     with replacing(target) as out:
-        picture.save(out, format)
+        picture.fitting(format).save(out, format)

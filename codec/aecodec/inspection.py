@@ -22,6 +22,7 @@ def info(data: bytes, max_pixels: int) -> dict[str, Any]:
         "alpha": index.alpha is not None,
         "lossless": decoder.lossless,
         "qualities": [header.quality] * 2 if qualities is None else [int(qualities.min()), int(qualities.max())],
+        "mixed": decoder.mixed,
         "protected": index.protection is not None,
         "metadata": {name: c.size for name, c in index.metadata.items()},
         "streams": streams,

@@ -7,7 +7,7 @@ MULTIPLE = 64  # pixels, to which the sides of coded pictures are padded
 
 # Bytes for a column of the padded picture, in rows of features; and for a pixel. Measured, with a fifth more.
 DECODED_COLUMN, PREVIEW_COLUMN, ENCODED_COLUMN = 5000, 800, 7500
-LOSSLESS_PIXEL, ALPHA_PIXEL, CODES_PIXEL, ENCODED_PIXEL = 24, 3, 6, 12
+LOSSLESS_PIXEL, ALPHA_PIXEL, CODES_PIXEL, ENCODED_PIXEL = 40, 3, 6, 12
 
 
 def padded(side: int) -> int:

@@ -19,28 +19,28 @@ def mean_squared_error(a: np.ndarray, b: np.ndarray) -> float:
     """Mean squared error over all samples.
 
     Args:
-        a, b: uint8 arrays of one shape.
+        a, b: uint8 or uint16 arrays of one shape.
 
     Returns:
-        0 to 255².
+        0 to 255² or 65535².
     """
     total, step = 0, max(1, (1 << 22) // max(1, a[0].size))
     for y in range(0, len(a), step):  # in parts, for the memory
-        d = a[y : y + step].astype(np.int32) - b[y : y + step]
+        d = a[y : y + step].astype(np.int64 if a.dtype == np.uint16 else np.int32) - b[y : y + step]
         total += int((d * d).sum(dtype=np.int64))
     return total / a.size
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """Peak signal-to-noise ratio over all samples, with the peak 255.
+    """Peak signal-to-noise ratio over all samples, with the peak 255, or 65535 for 16 bits.
 
     Args:
-        a, b: uint8 arrays of one shape.
+        a, b: uint8 or uint16 arrays of one shape and dtype.
 
     Returns:
         dB; infinite if they are equal.
     """
-    return psnr_of(mean_squared_error(a, b))
+    return psnr_of(mean_squared_error(a, b) / (257**2 if a.dtype == np.uint16 else 1))
 
 
 def psnr_of(mse: float) -> float:

@@ -9,8 +9,13 @@ QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 1, 100, 60
 EFFORT_MIN, EFFORT_MAX, EFFORT_DEFAULT = 1, 9, 4  # fast to small: see effort.py
 MAX_PIXELS = 1 << 28  # larger pictures are refused, lest a few bytes claim all memory
 MAX_MEMORY = 4 << 30  # bytes: what takes more to decode or encode is refused
-MODES = ("auto", "lossy")  # without loss if that costs less, or never
+MODES = ("auto", "lossy", "lossless")  # without loss if that costs less, never, or always
 LAMBDA_MIN, LAMBDA_MAX = 0.0005, 0.65  # of the loss bits/pixel + λ·MSE, with the MSE of 0..255 pixel values
+
+
+def mode_of(lossless: bool) -> str:
+    """One of MODES, for functions that ask for no more than this."""
+    return "lossless" if lossless else "auto"
 
 
 @overload

@@ -1,7 +1,8 @@
 """Pictures in memory, and to and from Pillow."""
 
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +14,16 @@ from . import output, sixteen_bit
 from .errors import AecodecError, PictureError
 from .options import MAX_PIXELS
 
+# What turns stored samples, by EXIF's orientation.
+UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, 3),
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
 SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}  # of the pictures that training and benchmark read
 
 
@@ -20,7 +31,7 @@ SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}  
 class Picture:
     """pixels: uint8 (H, W, 3) or (H, W); alpha: uint8 (H, W) or None; metadata: ICC, EXIF and XMP bytes by name.
 
-    Decoded pictures may have pixels and alpha of uint16 instead. rounded: the pixels had more than 8 bits. notes: what of the
+    Pictures of 16 bits have pixels and alpha of uint16 instead. rounded: the samples had more bits than these. notes: what of the
     metadata had to be left out, a line each.
     """
 
@@ -33,7 +44,7 @@ class Picture:
     def __post_init__(self) -> None:
         p = self.pixels
         if p.dtype not in (np.uint8, np.uint16) or not (p.ndim == 2 or (p.ndim == 3 and p.shape[2] == 3)):
-            raise PictureError(f"pixels must be uint8 (H, W, 3) or (H, W), not {p.dtype} {p.shape}")
+            raise PictureError(f"pixels must be uint8 or uint16, (H, W, 3) or (H, W), not {p.dtype} {p.shape}")
         if p.size == 0:
             raise PictureError("the picture has no pixels")
         if p.shape[0] * p.shape[1] > MAX_PIXELS:
@@ -46,10 +57,8 @@ class Picture:
 
     @classmethod
     def from_array(cls, array: np.ndarray) -> "Picture":
-        """uint8 (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4): gray or RGB, the last of 2 or 4 channels alpha."""
+        """uint8 or uint16 (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4): gray or RGB, the last of 2 or 4 channels alpha."""
         array = np.asarray(array)
-        if array.dtype != np.uint8:
-            raise PictureError(f"pixels must be uint8 (H, W, 3) or (H, W), not {array.dtype} {array.shape}")
         if array.ndim == 3 and array.shape[2] in (2, 4):
             colour, alpha = array[:, :, :-1], array[:, :, -1]
         else:
@@ -60,9 +69,10 @@ class Picture:
 
     @classmethod
     def from_pillow(cls, image: Image.Image, first_frame: bool = False, exif: Image.Exif | None = None) -> "Picture":
-        """Any still picture, or an animation's first; more than 8 bits are rounded to 8, and EXIF's orientation is applied.
+        """Any still picture, or an animation's first; EXIF's orientation is applied.
 
-        exif: the one to take in the place of the image's. Raises PictureError, or OSError if the file cannot be read.
+        16 bits are kept if the file is a PNG or TIFF that is not loaded yet, or gray. exif: the one to take in the place of the
+        image's. Raises PictureError, or OSError if the file cannot be read.
         """
         try:
             return cls._from_pillow(image, first_frame, exif)
@@ -81,7 +91,8 @@ class Picture:
         moves = frames > 1 and image.format != "MPO"  # an MPO's other frames are views of its first
         if moves and not first_frame and image.tell() == 0:
             raise PictureError(f"the picture is animated ({frames} frames); only still pictures can be compressed")
-        code = meta.cicp(image)
+        format, more, code = image.format, sixteen_bit.has_more(image), meta.cicp(image)
+        wide = sixteen_bit.read(image)
         image.load()
         if code:
             image.info["cICP"] = code
@@ -93,12 +104,20 @@ class Picture:
         if orientation != 1:
             image = image.transpose(meta.METHODS[orientation])
         if image.mode.startswith("I"):  # 16 bits, in some byte order; mode I holds them in 32
-            wide = np.asarray(image).astype(np.int64)
-            if wide.min() < 0 or wide.max() > 65535:
+            deep = np.asarray(image).astype(np.int64)
+            if deep.min() < 0 or deep.max() > 65535:
                 raise PictureError("the picture has samples of more than 16 bits")
-            if image.mode == "I" and image.format != "PPM" and wide.max() <= 255:  # integers of 32 bits; Pillow shows them so
-                return cls(wide.astype(np.uint8), None, metadata, notes=notes)
-            return cls(((wide * 255 + 32895) >> 16).astype(np.uint8), None, metadata, rounded=True, notes=notes)
+            if image.mode == "I" and format != "PPM" and deep.max() <= 255:  # integers of 32 bits; Pillow shows them so
+                return cls(deep.astype(np.uint8), None, metadata, notes=notes)
+            gray16 = deep.astype(np.uint16)
+            return cls(gray16, sixteen_bit.transparent(image, gray16), metadata, notes=notes)
+        if wide is not None:
+            wide = np.ascontiguousarray(UPRIGHT.get(orientation, np.asarray)(wide))
+            colours, opacity = (wide, None) if wide.shape[2] == 3 else (wide[:, :, :-1], wide[:, :, -1])
+            if opacity is None:
+                opacity = sixteen_bit.transparent(image, colours)
+            colours = np.ascontiguousarray(colours[:, :, 0] if colours.shape[2] == 1 else colours)
+            return cls(colours, None if opacity is None or (opacity == 65535).all() else opacity, metadata, notes=notes)
         if image.mode == "F":
             raise PictureError("the picture has floating-point samples")
         if image.has_transparency_data:
@@ -106,12 +125,12 @@ class Picture:
             array = np.asarray(image.convert("LA" if gray else "RGBA"))
             alpha = array[:, :, -1]
             pixels = array[:, :, 0] if gray else array[:, :, :3]
-            return cls(np.ascontiguousarray(pixels), None if (alpha == 255).all() else alpha, metadata, notes=notes)
+            return cls(np.ascontiguousarray(pixels), None if (alpha == 255).all() else alpha, metadata, more, notes)
         if image.mode in ("1", "L"):
-            return cls(np.asarray(image.convert("L")), None, metadata, notes=notes)
+            return cls(np.asarray(image.convert("L")), None, metadata, more, notes)
         if image.mode == "CMYK":
             metadata.pop("icc", None)  # the profile describes inks, not what they are converted to
-        return cls(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), None, metadata, notes=notes)
+        return cls(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), None, metadata, more, notes)
 
     @classmethod
     def load(cls, file: Path | BinaryIO, first_frame: bool = False, max_pixels: int = MAX_PIXELS) -> "Picture":
@@ -155,9 +174,25 @@ class Picture:
     def gray(self) -> bool:
         return self.pixels.ndim == 2
 
+    @property
+    def sixteen_bits(self) -> bool:
+        return self.pixels.dtype == np.uint16
+
+    def eight_bit(self) -> "Picture":
+        """The same picture with samples of 8 bits, rounded if need be."""
+        if not self.sixteen_bits:
+            return self
+        alpha = None if self.alpha is None else sixteen_bit.to_eight(self.alpha)
+        return replace(self, pixels=sixteen_bit.to_eight(self.pixels), alpha=alpha, rounded=True)
+
+    def fitting(self, format: str) -> "Picture":
+        """The same picture, with samples of 8 bits if a picture format (Pillow's name) has no place for more."""
+        return self if format in sixteen_bit.FORMATS else self.eight_bit()
+
     def rgb(self) -> np.ndarray:
         """The colours, uint8 (H, W, 3), contiguous; gray three times over."""
-        return np.repeat(self.pixels[:, :, None], 3, axis=2) if self.gray else np.ascontiguousarray(self.pixels)
+        pixels = self.eight_bit().pixels
+        return np.repeat(pixels[:, :, None], 3, axis=2) if self.gray else np.ascontiguousarray(pixels)
 
     def to_array(self) -> np.ndarray:
         """The inverse of `from_array`."""
@@ -194,7 +229,7 @@ class Picture:
 
 
 def reduce(pixels: np.ndarray, scale: int) -> np.ndarray:
-    """uint8 or uint16 (H, W) or (H, W, 3) -> the means of scale x scale pixels, (⌈H/scale⌉, ⌈W/scale⌉)."""
+    """uint8 or uint16 (H, W), (H, W, 2), (H, W, 3) or (H, W, 4) -> the means of scale x scale pixels, (⌈H/scale⌉, ⌈W/scale⌉)."""
     if scale == 1:
         return pixels
     if pixels.dtype == np.uint8:
@@ -210,14 +245,14 @@ def reduce(pixels: np.ndarray, scale: int) -> np.ndarray:
 def reduce_weighted(pixels: np.ndarray, alpha: np.ndarray, scale: int) -> np.ndarray:
     """`reduce` with every pixel counting as much as it is opaque, so that what nobody sees gives no fringes.
 
-    pixels: uint8 or uint16 (H, W) or (H, W, 3); alpha: uint8 (H, W). Where all are transparent, the plain mean.
+    pixels: uint8 or uint16 (H, W) or (H, W, 3); alpha: uint8 or uint16 (H, W). Where all are transparent, the plain mean.
     """
     starts = [np.arange(0, n, scale) for n in alpha.shape]
 
     def sums(values: np.ndarray) -> np.ndarray:
         return np.add.reduceat(np.add.reduceat(values, starts[0], axis=0), starts[1], axis=1)
 
-    weight = alpha.astype(np.uint32)
+    weight = alpha.astype(np.uint32 if alpha.dtype == np.uint8 else np.uint64)
     seen, count = sums(weight), sums(np.ones_like(weight))
     channels = []
     for values in pixels.reshape(*alpha.shape, -1).transpose(2, 0, 1):

@@ -10,6 +10,7 @@ Image.MAX_IMAGE_PIXELS holds, too.
 im.save("x.aec") takes these options:
     quality: a whole number, 1 to 100.
     effort: 1 to 9, fast to small; see docs/effort.md.
+    lossless: True to keep every sample as it is.
     protect, roi: a protective copy, regions of interest; see `aecodec.compress`.
     icc_profile, exif, xmp: bytes (exif also an Image.Exif), or None to leave out what the picture brought along. The orientation
         of the exif that is passed, or else of the picture's own, is applied to the pixels and cleared.
@@ -32,7 +33,7 @@ from .container import MAGIC
 from .decoder import SCALES, Decoder
 from .errors import AecodecError, OptionError
 from .files import SUFFIX
-from .options import EFFORT_DEFAULT, MAX_MEMORY, MAX_PIXELS, QUALITY_DEFAULT
+from .options import EFFORT_DEFAULT, MAX_MEMORY, MAX_PIXELS, QUALITY_DEFAULT, mode_of
 from .picture import Picture
 
 FORMAT = "AEC"
@@ -92,7 +93,7 @@ class AecImageFile(ImageFile.ImageFile):
     def load(self) -> Any:
         if self.decoder is not None:
             try:
-                image = Image.fromarray(self.decoder.decode(self.scale))
+                image = Image.fromarray(self.decoder.decode(self.scale, bits=8))
             except AecodecError as error:
                 raise OSError(str(error)) from error
             self.im = image.im
@@ -125,7 +126,8 @@ def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     quality, effort = options.get("quality", QUALITY_DEFAULT), options.get("effort", EFFORT_DEFAULT)
     protect, roi = bool(options.get("protect")), options.get("roi")
     try:
-        file.write(encoder.encode(picture, quality, effort=effort, protect=protect, roi=roi).data)
+        mode = mode_of(bool(options.get("lossless")))
+        file.write(encoder.encode(picture, quality, effort=effort, mode=mode, protect=protect, roi=roi).data)
     except AecodecError as error:
         raise ValueError(str(error)) from error
 

@@ -1,24 +1,32 @@
-"""Finds the quality that a wish for a size or a PSNR takes."""
+"""Finds the quality that a wish for a size, a PSNR or a SSIMULACRA2 takes."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from .decoder import decode
-from .encoder import Encoding, encode, encode_exactly
+from .encoder import Encoding, encode, encode_in_steps
 from .errors import OptionError
-from .metrics import psnr
-from .options import EFFORT_DEFAULT, QUALITY_MAX, QUALITY_MIN
+from .metrics import SSIMULACRA2_MIN_SIDE, psnr, ssimulacra2
+from .options import EFFORT_DEFAULT, QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from .picture import Picture
+from .segment import step_for
+
+Roi = np.ndarray | None
 
 
 @dataclass(frozen=True)
 class TargetResult:
     encoding: Encoding
     quality: int
-    psnr: float | None = None  # dB, if it was asked for; infinite without loss
+    score: float | None = None  # if one was asked for: PSNR in dB, infinite without loss, or SSIMULACRA2
+
+
+def scores(result: TargetResult) -> float:
+    assert result.score is not None  # it was asked for
+    return result.score
 
 
 def bisect(good: Callable[[int], bool], low: int, high: int) -> int | None:
@@ -39,70 +47,116 @@ def for_size(
     threads: int = 0,
     effort: int = EFFORT_DEFAULT,
     protect: bool = False,
-    roi: np.ndarray | None = None,
+    roi: Roi = None,
 ) -> TargetResult:
     """The best quality whose file is small enough.
 
     Args:
-        picture: of 8 bits.
+        picture: of 8 bits, or rounded to them.
         size: bytes, at most.
         threads: 0 for one a core.
         effort: 1 to 9, fast to small.
         protect: add a protective copy, which counts.
-        roi: offsets from the quality that is found, as `encode` takes them.
+        roi: offsets from the quality that is sought; see `encode`.
 
     Raises:
         OptionError: no quality makes so small a file, or the effort is out of range.
     """
-    exact = encode_exactly(picture, effort)
-    if exact is not None and len(exact.data) <= size:
-        return TargetResult(exact, QUALITY_MAX)
     encodings: dict[int, Encoding] = {}
 
     def fits(quality: int) -> bool:
-        encodings[quality] = encode(picture, quality, threads, effort=effort, mode="lossy", protect=protect, roi=roi)
-        return len(encodings[quality].data) <= size
+        found = encode(picture, quality, threads, effort=effort, protect=protect, roi=roi)
+        if found.lossless and len(found.data) > size:  # it costs less than codewords do, and yet too much
+            found = encode(picture, quality, threads, effort=effort, mode="lossy", protect=protect, roi=roi)
+        encodings[quality] = found
+        return len(found.data) <= size
 
     quality = bisect(fits, QUALITY_MIN, QUALITY_MAX)
     if quality is None:
-        least = min(len(e.data) for e in (encodings[QUALITY_MIN], exact) if e is not None)
+        least = min(len(e.data) for e in encodings.values())
         raise OptionError(f"no quality makes a file of {math.floor(size)} bytes; the smallest has {least}")
+    if quality == QUALITY_MAX and not encodings[quality].lossless:
+        for finer in beyond(picture, effort, threads):
+            if len(finer.data) > size:
+                break
+            encodings[quality] = finer
     return TargetResult(encodings[quality], quality)
 
 
-def for_psnr(
+def beyond(picture: Picture, effort: int, threads: int) -> Iterator[Encoding]:
+    """What is better than the best quality: all pixels in a lossless layer of smaller and smaller steps, at last without loss."""
+    step = step_for(quality_to_lambda(QUALITY_MAX))
+    while step > 1:
+        step //= 2
+        yield encode_in_steps(picture, step, effort, threads)
+
+
+def for_score(
     picture: Picture,
     wanted: float,
+    score: Callable[[np.ndarray, np.ndarray], float],
     threads: int = 0,
     effort: int = EFFORT_DEFAULT,
     protect: bool = False,
-    roi: np.ndarray | None = None,
+    roi: Roi = None,
 ) -> TargetResult:
     """The smallest file that is good enough.
 
     Args:
-        picture: of 8 bits.
-        wanted: PSNR in dB over all colours, at least.
+        picture: of 8 bits, or rounded to them.
+        wanted: at least this score.
+        score: how good a decoded picture is beside the original, both uint8 (H, W, 3) or (H, W); more is better.
         threads: 0 for one a core.
         effort: 1 to 9, fast to small.
         protect: add a protective copy, which counts.
-        roi: offsets from the quality that is found, as `encode` takes them.
+        roi: offsets from the quality that is sought; see `encode`.
 
     Raises:
-        OptionError: no quality reaches this PSNR, or the effort is out of range.
+        OptionError: nothing reaches this score, or the effort is out of range.
     """
-    found: dict[int, TargetResult] = {}
+    original, found = picture.eight_bit().pixels, dict[int, TargetResult]()
+
+    def scored(encoding: Encoding, quality: int) -> TargetResult:
+        decoded = original if encoding.lossless else decode(encoding.data, threads).pixels
+        return TargetResult(encoding, quality, score(original, decoded))
 
     def falls_short(quality: int) -> bool:
-        encoding = encode(picture, quality, threads, effort=effort, mode="lossy", protect=protect, roi=roi)
-        reached = psnr(picture.pixels, decode(encoding.data, threads).pixels)
-        found[quality] = TargetResult(encoding, quality, reached)
-        return reached < wanted
+        found[quality] = scored(encode(picture, quality, threads, effort=effort, protect=protect, roi=roi), quality)
+        return not scores(found[quality]) >= wanted
 
     quality = 1 + (bisect(falls_short, QUALITY_MIN, QUALITY_MAX) or QUALITY_MIN - 1)
-    exact = encode_exactly(picture, effort)
-    if exact is not None and (quality > QUALITY_MAX or len(exact.data) < len(found[quality].encoding.data)):
-        return TargetResult(exact, QUALITY_MAX, math.inf)
-    if quality > QUALITY_MAX:
-        raise OptionError(f"no quality reaches {wanted:g} dB; {QUALITY_MAX} has {found[QUALITY_MAX].psnr:.2f} dB")
-    return found[quality]
+    if quality <= QUALITY_MAX:
+        return found[quality]
+    best = found[QUALITY_MAX]
+    for encoding in beyond(picture, effort, threads):
+        best = scored(encoding, QUALITY_MAX)
+        if scores(best) >= wanted:
+            return best
+    raise OptionError(f"nothing reaches {wanted:g}; the pixels without loss have {scores(best):.2f}")
+
+
+def for_psnr(
+    picture: Picture, wanted: float, threads: int = 0, effort: int = EFFORT_DEFAULT, protect: bool = False, roi: Roi = None
+) -> TargetResult:
+    """`for_score` by the PSNR in dB over all colours, which is infinite without loss."""
+    return for_score(picture, wanted, psnr, threads, effort, protect, roi)
+
+
+def for_ssimulacra2(
+    picture: Picture, wanted: float, threads: int = 0, effort: int = EFFORT_DEFAULT, protect: bool = False, roi: Roi = None
+) -> TargetResult:
+    """`for_score` by SSIMULACRA2, which is 100 without loss.
+
+    Raises OptionError also if the package ssimulacra2 is missing, or the picture is too small for it.
+    """
+
+    def score(original: np.ndarray, decoded: np.ndarray) -> float:
+        try:
+            value = ssimulacra2(Picture(original).rgb(), Picture(decoded).rgb())
+        except ImportError as error:
+            raise OptionError("SSIMULACRA2 needs a package: pip install 'aecodec[ssimulacra2]'") from error
+        if value is None:
+            raise OptionError(f"SSIMULACRA2 needs pictures of {SSIMULACRA2_MIN_SIDE} pixels a side")
+        return value
+
+    return for_score(picture, wanted, score, threads, effort, protect, roi)

@@ -8,15 +8,23 @@ from .errors import PictureError
 from .options import EFFORT_DEFAULT, MAX_MEMORY, MAX_PIXELS, QUALITY_DEFAULT
 
 
-def compress(image: torch.Tensor, quality: int = QUALITY_DEFAULT, *, effort: int = EFFORT_DEFAULT, threads: int = 0) -> bytes:
+def compress(
+    image: torch.Tensor,
+    quality: int = QUALITY_DEFAULT,
+    *,
+    effort: int = EFFORT_DEFAULT,
+    threads: int = 0,
+    lossless: bool = False,
+) -> bytes:
     """Compresses a tensor to the bytes of an .aec file.
 
     Args:
         image: (C, H, W) on any device, with C = 3 (RGB), 1 (gray), 4 or 2 (the same with alpha): uint8, or floating point from
             0 to 1, which is rounded to 255ths.
-        quality: a whole number, 1 to 100.
+        quality: a whole number, 1 to 100; of no effect if lossless.
         effort: 1 to 9, fast to small; see docs/effort.md.
         threads: 0 for one a core.
+        lossless: keep every sample of 8 bits as it is.
 
     Returns:
         the bytes of the file.
@@ -33,7 +41,8 @@ def compress(image: torch.Tensor, quality: int = QUALITY_DEFAULT, *, effort: int
         image = (image * 255).round().to(torch.uint8)
     if image.dtype != torch.uint8:
         raise PictureError(f"the tensor must be uint8 or floating point, not {image.dtype}")
-    return compress_array(image.detach().cpu().permute(1, 2, 0).numpy(), quality, effort=effort, threads=threads)
+    array = image.detach().cpu().permute(1, 2, 0).numpy()
+    return compress_array(array, quality, effort=effort, threads=threads, lossless=lossless)
 
 
 def decompress(
@@ -64,5 +73,5 @@ def decompress(
         OptionError: there is no such scale, or the region is not inside the picture.
     """
     decoder = Decoder(data, threads=threads, max_pixels=max_pixels, max_memory=max_memory)
-    pixels = torch.from_numpy(decoder.decode(scale, region))
+    pixels = torch.from_numpy(decoder.decode(scale, region, bits=8))
     return (pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)).contiguous().to(device)

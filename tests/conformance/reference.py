@@ -1,7 +1,7 @@
 """A second decoder of .aec files, written from docs/format.md alone: it shows that the page is enough to write another.
 
 Slow and strict, to be read next to the page, in its order; every function names its section there. It shares no code with the
-codec. It does not read what a lossless file holds (a WebP file), and leaves out metadata and the alpha channel.
+codec. It does not read what an `L` chunk holds (WebP or PNG), but is given those samples; it leaves out metadata and alpha.
 
 Run: python reference.py FILE.aec [OUT.png]
 """
@@ -170,10 +170,33 @@ def parse(data: bytes) -> File:
     found = File(h, before, streams, chunks(data[at:]))
     kinds = [c.kind for c in found.ahead + found.behind]
     for kind in kinds:
-        require(kind in "ALQ" or "a" <= kind <= "z", "a chunk that is needed and not known")
+        require(kind in "ALMQ" or "a" <= kind <= "z", "a chunk that is needed and not known")
     require(kinds.count("A") <= 1 and kinds.count("Q") <= 1, "two alpha channels, or two maps")
-    require(kinds.count("L") == int(h.streams == 0), "no pixels, or more than one form of them")
+    masks = [len(c.payload) > 1 for c in found.ahead + found.behind if c.kind == "M"]
+    require(masks in ([], [h.streams > 0]), "two masks, or one that should not be, or none that should")
+    require(kinds.count("L") == int(h.streams == 0 or bool(masks)), "no pixels, or more than one form of them")
     return found
+
+
+class Layer(NamedTuple):
+    """Section 1, pixels without loss: an `M`."""
+
+    step: int
+    mask: np.ndarray  # bool, of blocks of 8×8 pixels
+
+
+def layer(file: File) -> Layer | None:
+    """Section 1, pixels without loss: what the `M` says, if there is one with a mask."""
+    payloads = [c.payload for c in file.ahead + file.behind if c.kind == "M"]
+    if not payloads:
+        return None
+    step, packed = payloads[0][0], payloads[0][1:]
+    require(1 <= step <= 64, "not a step")
+    rows, columns = -(-file.header.height // 8), -(-file.header.width // 8)
+    inflate, size = zlib.decompressobj(), rows * -(-columns // 8)
+    bits = inflate.decompress(packed, size + 1)
+    require(len(bits) == size and inflate.eof and not inflate.unused_data, "not a mask of this picture")
+    return Layer(step, np.unpackbits(np.frombuffer(bits, np.uint8).reshape(rows, -1), axis=1)[:, :columns] == 1)
 
 
 def protective_copy(file: File, head: bytes, groups: int) -> bytes:
@@ -291,15 +314,6 @@ def output(model: Model, head: Header, f: np.ndarray, level: int, scale: int) ->
     return (pixels if head.colour else pixels.sum(axis=2) // 3).astype(np.uint8)
 
 
-def decode(data: bytes, scale: int = 1) -> np.ndarray:
-    """Section 3: the pixels of a file, or of its picture reduced by scale."""
-    file = parse(data)
-    head, qualities = file.header, map_of_qualities(file)
-    if head.piece:
-        return means(unfold_thin(decode_coded(head, file.streams, qualities, 1), head), scale)
-    return decode_coded(head, file.streams, qualities, scale)
-
-
 def map_of_qualities(file: File) -> np.ndarray:
     """Section 1, map of qualities: int64 (rows, columns), a cell for every 64 × 64 pixels."""
     rows, columns = (-(-n // 64) for n in file.header.coded)
@@ -323,6 +337,24 @@ def map_of_qualities(file: File) -> np.ndarray:
     return qualities
 
 
+def decode(data: bytes, scale: int = 1, samples: np.ndarray | None = None) -> np.ndarray:
+    """Section 3: the pixels of a file, or of its picture reduced by scale. samples: those of the `L`, if there is one."""
+    file = parse(data)
+    head, qualities, mixed = file.header, map_of_qualities(file), layer(file)
+    if head.piece:
+        pixels = means(unfold_thin(decode_coded(head, file.streams, qualities, 1), head), scale)
+    else:
+        pixels = decode_coded(head, file.streams, qualities, scale)
+    return pixels if mixed is None or samples is None else overlaid(pixels, mixed, samples, scale)
+
+
+def overlaid(pixels: np.ndarray, layer: Layer, samples: np.ndarray, scale: int) -> np.ndarray:
+    """Section 3, layers. samples: uint8 of the full picture, from the `L`."""
+    exact = means(np.minimum(255, samples.astype(np.int64) * layer.step).astype(np.uint8), scale)
+    inside = layer.mask.repeat(8 // scale, axis=0).repeat(8 // scale, axis=1)[: pixels.shape[0], : pixels.shape[1]]
+    return np.where(inside if pixels.ndim == 2 else inside[:, :, None], exact, pixels)
+
+
 def unfold_thin(pixels: np.ndarray, head: Header) -> np.ndarray:
     """Section 3, thin pictures: (rows, columns) or (rows, columns, 3) that were coded → the picture's."""
     wide = head.width > head.height
@@ -333,7 +365,7 @@ def unfold_thin(pixels: np.ndarray, head: Header) -> np.ndarray:
 def decode_coded(head: Header, payloads: list[bytes], qualities: np.ndarray, scale: int) -> np.ndarray:
     """Section 3: what is coded, reduced by scale."""
     model = load_model()
-    require(head.streams > 0, "a lossless file: its pixels are a WebP file")
+    require(head.streams > 0, "a lossless file: its pixels are in the L")
     require(head.model == model.identity & 0xFFFFFF, "the file needs another model")
     all_stages, levels = model.shape["stages"], len(model.shape["channels"])
     stages = all_stages if scale == 1 else all_stages[: {p["scale"]: p["stages"] for p in model.shape["previews"]}[scale]]

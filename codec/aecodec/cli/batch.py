@@ -33,6 +33,7 @@ class Outcome:
     height: int = 0
     quality: int | None = None
     psnr: float | None = None  # dB, if it was asked for and there is a loss
+    ssimulacra2: float | None = None  # likewise
     lossless: bool | None = None  # of what was compressed
     message: str = ""  # why it failed, or what is wrong with the input all the same
 

@@ -59,6 +59,8 @@ class Interest(click.ParamType):  # type: ignore[type-arg]
 @click.option("--target-size", type=Size(), help="The best quality in so many bytes: 50000, 50k, 48KiB.")
 @click.option("--target-bpp", type=Positive(), help="The best quality in so many bits per pixel.")
 @click.option("--target-psnr", type=Positive(), help="The smallest file with this PSNR in dB.")
+@click.option("--target-ssimulacra2", type=click.FloatRange(max=100), help="The smallest file with this SSIMULACRA2.")
+@click.option("--lossless", is_flag=True, help="Keep every sample of 8 or 16 bits as it is.")
 @click.option("--protect", is_flag=True, help="Add a protective copy of the coarse codes: up to a quarter more bytes.")
 @click.option("--roi", type=Interest(), multiple=True, help="A region of interest, and its offset of quality; may be repeated.")
 @click.option("--strip", is_flag=True, help="Drop ICC profile, EXIF and XMP.")
@@ -74,6 +76,8 @@ def compress(
     target_size: float | None,
     target_bpp: float | None,
     target_psnr: float | None,
+    target_ssimulacra2: float | None,
+    lossless: bool,
     protect: bool,
     roi: tuple["Region", ...],
     strip: bool,
@@ -86,13 +90,13 @@ def compress(
     "compress a.png a.aec" names the output; otherwise it is beside the input, or in the folder --output, as a.aec. "-" is stdin
     and stdout. Existing outputs of folders and of several inputs are kept unless --force is given.
     """
-    if sum(v is not None for v in (quality, target_size, target_bpp, target_psnr)) > 1:
-        raise click.UsageError("only one of --quality, --target-size, --target-bpp and --target-psnr can be met")
+    if sum(v is not None for v in (quality, target_size, target_bpp, target_psnr, target_ssimulacra2)) + lossless > 1:
+        raise click.UsageError("only one of --quality, the targets and --lossless can be met")
     from ..files import SUFFIX
 
     jobs, single = plan(inputs, common.output, common.recursive, is_picture, SUFFIX, is_aec)
     workers, threads = batch.threads_of(len(jobs), common)
-    wish = Wish(quality, target_size, target_bpp, target_psnr, effort, protect, roi)
+    wish = Wish(quality, target_size, target_bpp, target_psnr, target_ssimulacra2, lossless, effort, protect, roi)
 
     def work(job: Job) -> Outcome:
         outcome = compress_one(job, wish, threads, strip, first_frame, limit_pixels, not common.force)
@@ -105,12 +109,14 @@ def compress(
 
 @dataclass(frozen=True)
 class Wish:
-    """What a file is to be like; no more than one of the first four is given."""
+    """What a file is to be like; no more than one of the first six is given."""
 
     quality: int | None
     size: float | None  # bytes
     bpp: float | None  # bits per pixel
     psnr: float | None  # dB
+    ssimulacra2: float | None
+    lossless: bool
     effort: int
     protect: bool
     regions: tuple["Region", ...]  # of interest, with their offsets of quality
@@ -118,7 +124,7 @@ class Wish:
     @property
     def searched(self) -> bool:
         """Whether the quality has to be found."""
-        return self.size is not None or self.bpp is not None or self.psnr is not None
+        return any(v is not None for v in (self.size, self.bpp, self.psnr, self.ssimulacra2))
 
     def meet(self, picture: "Picture", threads: int) -> "TargetResult":
         """Compresses a picture so."""
@@ -127,11 +133,15 @@ class Wish:
         roi = quality_map.of_regions(picture.height, picture.width, self.regions) if self.regions else None
         if self.psnr is not None:
             return target.for_psnr(picture, self.psnr, threads, self.effort, self.protect, roi)
+        if self.ssimulacra2 is not None:
+            return target.for_ssimulacra2(picture, self.ssimulacra2, threads, self.effort, self.protect, roi)
         if self.size is not None:
             return target.for_size(picture, self.size, threads, self.effort, self.protect, roi)
         if self.bpp is not None:
             return target.for_size(picture, self.bpp * picture.pixels_count / 8, threads, self.effort, self.protect, roi)
         quality = QUALITY_DEFAULT if self.quality is None else self.quality
+        if self.lossless:
+            return target.TargetResult(encoder.encode_lossless(picture, self.effort), QUALITY_MAX)
         return target.TargetResult(
             encoder.encode(picture, quality, threads, effort=self.effort, protect=self.protect, roi=roi), quality
         )
@@ -153,8 +163,9 @@ def compress_one(job: Job, wish: Wish, threads: int, strip: bool, first_frame: b
     with batch.writing(job.target, exclusive) as out:
         out.write(data)
     names, sizes = (str(job.source), str(job.target)), (before, len(data), picture.width, picture.height)
+    psnr, ssimulacra2 = (None if exact or wished is None else found.score for wished in (wish.psnr, wish.ssimulacra2))
     message = batch.noted(job, picture.notes)
-    return Outcome(*names, "done", *sizes, found.quality, None if exact else found.psnr, exact, message)
+    return Outcome(*names, "done", *sizes, found.quality, psnr, ssimulacra2, exact, message)
 
 
 def describe(outcome: Outcome, name: str, searched: bool) -> str:
@@ -166,6 +177,7 @@ def describe(outcome: Outcome, name: str, searched: bool) -> str:
         line += "; without loss" if outcome.lossless else f"; quality {outcome.quality}"
         line += f", {8 * outcome.bytes_after / (outcome.width * outcome.height):.4f} bits per pixel"
         line += "" if outcome.psnr is None else f", {outcome.psnr:.2f} dB"
+        line += "" if outcome.ssimulacra2 is None else f", SSIMULACRA2 {outcome.ssimulacra2:.2f}"
     return line
 
 

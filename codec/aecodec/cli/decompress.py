@@ -34,7 +34,7 @@ class Rectangle(click.ParamType):  # type: ignore[type-arg]  # older releases of
 @click.argument("inputs", metavar="IN... [OUT]", type=click.Path(path_type=Path, allow_dash=True), nargs=-1, required=True)
 @click.option("--format", "kind", type=click.Choice(FORMATS), help="Of the pictures.  [default: by OUT's suffix, or png]")
 @click.option("--scale", type=click.Choice(["1", "2", "4", "8"]), default="1", help="Reduce the sides by so much.  [default: 1]")
-@click.option("--bits", type=click.Choice(["8", "16"]), default="8", help="Of a sample; 16 for PNG and TIFF.  [default: 8]")
+@click.option("--bits", type=click.Choice(["8", "16"]), help="Of a sample; 16 for PNG and TIFF.  [default: the file's own]")
 @click.option("--region", type=Rectangle(), help="Only these pixels of the full picture.")
 @click.option("--strip", is_flag=True, help="Drop ICC profile, EXIF and XMP.")
 @click.option("--output-quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF.  [default: 95, 95, 90]")
@@ -45,7 +45,7 @@ def decompress(
     inputs: tuple[Path, ...],
     kind: str | None,
     scale: str,
-    bits: str,
+    bits: str | None,
     region: tuple[int, int, int, int] | None,
     strip: bool,
     output_quality: int | None,
@@ -59,6 +59,7 @@ def decompress(
     "decompress a.aec a.png" names the output; otherwise it is beside the input, or in the folder --output, as a.png. "-" is stdin
     and stdout. Existing outputs of folders and of several inputs are kept unless --force is given.
     """
+    from .. import sixteen_bit
     from ..decoder import Decoder
     from ..files import picture_format
 
@@ -77,7 +78,8 @@ def decompress(
             max_memory=int(limit_memory),
             check=region is None and scale == "1",
         ) as decoder:
-            picture = decoder.picture(int(scale), region, int(bits))
+            own = 8 if format not in sixteen_bit.FORMATS else None
+            picture = decoder.picture(int(scale), region, own if bits is None else int(bits))
             damage = describe_damage(decoder)
         if strip:
             picture = replace(picture, metadata={})

@@ -43,8 +43,10 @@ def info(source: Path, as_json: bool, limit_pixels: int, limit_memory: float) ->
     click.echo(f"format version {facts['version']}, model {facts['model']}, tiles of {1 << facts['tile_log2']} pixels")
     for name, size in facts["metadata"].items():
         click.echo(f"{name}: {size} bytes")
-    if facts["lossless"]:
-        click.echo(f"pixels without loss: {sum(c['bytes'] for c in facts['chunks'] if c['type'] == 'L')} bytes")
+    layer = sum(c["bytes"] for c in facts["chunks"] if c["type"] in "LM")
+    if layer:
+        kind = "pixels without loss" if facts["lossless"] else "a layer of some pixels" if facts["mixed"] else "pixels in steps"
+        click.echo(f"{kind}: {layer} bytes")
     if facts["protected"]:
         click.echo(f"protective copy: {sum(c['bytes'] for c in facts['chunks'] if c['type'] == 'p')} bytes")
     for stream in facts["streams"]:
@@ -107,6 +109,8 @@ def compare(
     from ..picture import Picture
 
     pictures = [load(p, limit_pixels, int(limit_memory)) for p in (first, second)]
+    if not all(p.sixteen_bits for p in pictures):
+        pictures = [p.eight_bit() for p in pictures]
     a, b = (p.rgb() for p in pictures)
     if a.shape != b.shape:
         sizes = [f"{p.width} x {p.height}" for p in pictures]
@@ -118,12 +122,21 @@ def compare(
             refuse_same(source, difference)
         with writing(difference, not force) as out:
             Picture(d).save(out, format)
-    db, similarity = psnr(a, b), ms_ssim(a, b)
+    db, similarity = psnr(*same_shape(pictures)), ms_ssim(a, b)
     if as_json:
         click.echo(json.dumps({"psnr": None if math.isinf(db) else round(db, 4), "ms_ssim": similarity}))
         return
     click.echo("PSNR: " + ("the pictures are equal" if math.isinf(db) else f"{db:.2f} dB"))
     click.echo("MS-SSIM: " + (similarity if isinstance(similarity, str) else f"{similarity:.5f}"))
+
+
+def same_shape(pictures: list["Picture"]) -> "list[np.ndarray]":
+    """The colours, with as many bits as they have; gray as RGB if the other picture is that."""
+    import numpy as np
+
+    if len({p.gray for p in pictures}) == 1:
+        return [p.pixels for p in pictures]
+    return [np.repeat(p.pixels[:, :, None], 3, axis=2) if p.gray else p.pixels for p in pictures]
 
 
 def load(path: Path, limit_pixels: int, limit_memory: int) -> "Picture":
