@@ -22,6 +22,20 @@ def photo() -> np.ndarray:
     return np.asarray(Image.open(PHOTO).convert("RGB"))[160:352, 330:586].copy()
 
 
+def block_means(picture: np.ndarray, scale: int) -> np.ndarray:
+    """float (H, W, C) -> (H / scale, W / scale, C), of whole blocks; colours weighted with alpha, if there is one."""
+    rows, columns = picture.shape[0] // scale, picture.shape[1] // scale
+    blocks = picture.reshape(*picture.shape[:2], -1)[: rows * scale, : columns * scale].astype(float)
+    blocks = blocks.reshape(rows, scale, columns, scale, -1)
+    means = blocks.mean((1, 3))
+    if blocks.shape[-1] in (2, 4):
+        weight = blocks[..., -1:]
+        seen = weight.sum((1, 3))
+        weighted = (blocks[..., :-1] * weight).sum((1, 3)) / np.maximum(seen, 1)
+        means[..., :-1] = np.where(seen > 0, weighted, means[..., :-1])
+    return means
+
+
 @contextlib.contextmanager
 def with_simd(name: str) -> Iterator[None]:
     """Computes with an instruction set, and afterwards with the one before, whatever happens."""

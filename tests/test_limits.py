@@ -34,8 +34,7 @@ def exact(width: int, height: int, pixels: bytes) -> bytes:
 
 def flat(width: int, height: int) -> bytes:
     """A lossless file of one colour."""
-    out = lossless.pack(np.zeros((height, width, 3), np.uint8), 1)
-    assert out is not None
+    out = lossless.pack(np.zeros((height, width, 3), np.uint8), lossless.Methods(1, png=False))
     return exact(width, height, out)
 
 

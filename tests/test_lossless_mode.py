@@ -12,6 +12,7 @@ from PIL import Image
 import aecodec
 from aecodec import Decoder, PictureError
 from aecodec.picture import Picture
+from conftest import block_means
 
 OVERHEAD = 40  # bytes of a file that are neither picture nor metadata
 
@@ -54,9 +55,8 @@ def test_every_sample_comes_back(photo, kind):
     for scale in (2, 4, 8):
         rows, columns = picture.shape[0] // scale * scale, picture.shape[1] // scale * scale
         if rows and columns:
-            parts = picture[:rows, :columns].reshape(rows // scale, scale, columns // scale, scale, -1)
             whole = decoder.decode(scale)[: rows // scale, : columns // scale]
-            assert np.abs(whole - parts.mean((1, 3)).reshape(whole.shape)).max() <= 0.5
+            assert np.abs(whole - block_means(picture, scale).reshape(whole.shape)).max() <= 0.5 + 1e-9
     if picture.shape[0] > 40:
         np.testing.assert_array_equal(decoder.decode(region=(7, 9, 20, 30)), picture[9:39, 7:27])
 

@@ -14,7 +14,9 @@ from aecodec import Decoder, OptionError, PictureError
 from aecodec.picture import Picture
 from conftest import PHOTO
 
-METADATA = {"icc": b"not a real profile", "exif": b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0", "xmp": b"<x:xmpmeta/>"}
+EXIF = Image.Exif()
+EXIF[0x0131] = "a camera's software"
+METADATA = {"icc": b"not a real profile", "exif": EXIF.tobytes(), "xmp": b"<x:xmpmeta/>"}
 
 
 @pytest.fixture(scope="module")

@@ -77,9 +77,9 @@ def plan(pixels: np.ndarray, lam: float) -> Plan:
 
 
 def sampled(samples: np.ndarray) -> np.ndarray:
-    """Some of the rows, in groups; all of a small picture."""
+    """Some of the rows, in groups; all of a small picture, and of one of few rows."""
     height, width, channels = samples.shape
-    if height * width < SMALL:
+    if height * width < SMALL or height < SPACING:
         return samples
     whole = height // SPACING * SPACING
     return samples[:whole].reshape(-1, SPACING, width, channels)[:, :SAMPLED].reshape(-1, width, channels)

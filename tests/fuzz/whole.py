@@ -98,7 +98,7 @@ class Mutator:
         alpha = self.bytes_of(c.alpha) if c.alpha is not None and self.chance(0.5) else c.alpha
         exact = self.bytes_of(c.lossless) if c.lossless is not None and self.chance(0.5) else c.lossless
         if self.chance(0.03) and exact is None:
-            exact = lossless.pack(np.zeros((header.height % 100 + 1, header.width % 100 + 1, 3), np.uint8), 1)
+            exact = lossless.pack(np.zeros((header.height % 100 + 1, header.width % 100 + 1, 3), np.uint8), lossless.Methods(1))
         return container.write(replace(c, header=header, streams=streams, metadata=metadata, alpha=alpha, lossless=exact))
 
     def __call__(self) -> bytes:
