@@ -336,7 +336,9 @@ class Decoder:
     def _samples(self, scale: int, box: Region, bits: int) -> tuple[np.ndarray, np.ndarray | None]:
         """The colours of the lossless layer, and the alpha if it is with them."""
         h, joint = self.header, self.index.alpha is not None and not self.index.alpha.size
-        assert self.index.lossless is not None  # the caller has looked
+        if self.index.lossless is None:  # of a damaged file: nothing is left, and gray is the guess
+            shape = (box[2] - box[0], box[3] - box[1], *(() if h.colour == GRAY else (3,)))
+            return np.full(shape, 128 if bits == 8 else 128 * 257, np.uint8 if bits == 8 else np.uint16), None
         samples = lossless.unpack(self._load(self.index.lossless), h.height, h.width, h.colour == GRAY, joint)
         if self.index.layer is not None:
             if joint or samples.dtype != np.uint8:
