@@ -192,7 +192,11 @@ README = [
         "in the same run | encodes at {:.1f} of its speed, decodes at {:.2f}",
         lambda r: against(r, "JPEG XL, effort 7"),
     ),
-    ("speed", "AVIF 4:2:0, speed 6 | encodes at {:.1f} of its speed, decodes at {:.2f}", lambda r: against(r, "AVIF 4:2:0, speed 6")),
+    (
+        "speed",
+        "AVIF 4:2:0, speed 6 | encodes at {:.1f} of its speed, decodes at {:.2f}",
+        lambda r: against(r, "AVIF 4:2:0, speed 6"),
+    ),
     ("speed", "{:.2f} times as fast", lambda r: [r["float_network_over_ours"]]),
     ("kernels", "{:.0f} % of the machine's", lambda r: [100 * r["avx512"]["share_of_peak"]]),
     ("kernels", "{:.0f} % with AVX2", lambda r: [100 * r["avx2"]["share_of_peak"]]),
