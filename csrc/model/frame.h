@@ -13,7 +13,7 @@ namespace aec {
 
 // The qualities of a level's positions: one for all, or those of a map.
 struct Qualities {
-    int everywhere;
+    int everywhere = 0;
     const Map<uint8_t>* cells = nullptr;  // of the coarsest level's positions, or null
     int halvings = 0;                     // from the level to the coarsest one
 

@@ -17,15 +17,15 @@ public:
 
 struct StageSettings {
     Qualities qualities;  // of the stage's level
-    int feature_bits, threads;
+    int feature_bits = 0, threads = 0;
 };
 
 struct StagePlan {
     const Stage& stage;
     const Tiling& tiling;
     StageSettings settings;
-    bool waits;    // for the stage before it, which has the same stream, to code a row of tiles whole
-    bool injects;  // nobody has a use for the features after the last codes if there is no picture to make
+    bool waits = false;   // for the stage before it, which has the same stream, to code a row of tiles whole
+    bool injects = true;  // nobody has a use for the features after the last codes if there is no picture to make
 };
 
 // The features after the stage, of an area of whole tiles; `in` is those before it.
