@@ -1,7 +1,7 @@
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import aecodec
@@ -37,12 +37,14 @@ def contents(width=70, height=40, **rest) -> Contents:
     return Contents(header, [[bytes([s, t]) * (s + t) for t in range(header.tiles)] for s in range(STREAMS)], **rest)
 
 
+@settings(deadline=None)
 @given(headers)
 def test_header_round_trip(header):
     packed = header.pack()
     assert Header.unpack(packed + b"?") == (header, len(packed))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=20))
 def test_any_header_is_refused_or_valid(payload):
     try:
@@ -75,6 +77,7 @@ def test_every_cut_and_every_flipped_byte_is_noticed():
                 read(data[:n] + bytes([data[n] ^ flip]) + data[n + 1 :])
 
 
+@settings(deadline=None)  # sanitizers are slow
 @given(st.binary(max_size=300))
 def test_any_bytes_give_a_clear_error(data):
     with pytest.raises(FileError):
