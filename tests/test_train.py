@@ -153,7 +153,7 @@ def test_gains_find_back(pictures, tmp_path):
     def state() -> tuple[float, float]:
         with torch.no_grad():
             y, bits = run.net(x, quality, run.codebook.quantise)
-            gains = [stage.gain(quality_features(quality)).log().mean().item() for stage in run.net.stages]
+            gains = [stage.gain(quality_features(quality), x.shape).log().mean().item() for stage in run.net.stages]
             return rate_distortion(x, y, bits, quality, run.settings.visual)[0].mean().item(), sum(gains)
 
     loss, gain = state()
