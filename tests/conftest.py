@@ -22,6 +22,14 @@ def photo() -> np.ndarray:
     return np.asarray(Image.open(PHOTO).convert("RGB"))[160:352, 330:586].copy()
 
 
+def expect_region_is_a_crop(data: bytes, scale: int, region: tuple[int, int, int, int]) -> None:
+    decoder = Decoder(data)
+    whole = decoder.decode(scale)
+    x, y, w, h = region
+    crop = whole[y // scale : -(-(y + h) // scale), x // scale : -(-(x + w) // scale)]
+    np.testing.assert_array_equal(decoder.decode(scale, region), crop)
+
+
 def block_means(picture: np.ndarray, scale: int) -> np.ndarray:
     """float (H, W, C) -> (H / scale, W / scale, C), of whole blocks; colours weighted with alpha, if there is one."""
     rows, columns = picture.shape[0] // scale, picture.shape[1] // scale

@@ -9,7 +9,7 @@ from PIL import Image
 import aecodec
 from aecodec import Decoder
 from aecodec.model import shipped
-from conftest import PHOTO, parse, psnr
+from conftest import PHOTO, expect_region_is_a_crop, parse, psnr
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +51,7 @@ def test_paths_and_files(data, tmp_path):
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
 @pytest.mark.parametrize("region", [(0, 0, 1, 1), (100, 33, 57, 64), (402, 300, 1, 1), (0, 0, 403, 301)])
 def test_regions_are_crops(data, scale, region):
-    decoder = Decoder(data)
-    whole = decoder.decode(scale)
-    x, y, w, h = region
-    crop = whole[y // scale : -(-(y + h) // scale), x // scale : -(-(x + w) // scale)]
-    np.testing.assert_array_equal(decoder.decode(scale, region), crop)
+    expect_region_is_a_crop(data, scale, region)
 
 
 def test_reduced_pictures_are_like_averages_of_the_original(picture, data):

@@ -3,7 +3,6 @@
 docs/effort.md has what the levels gain and take.
 """
 
-import math
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -13,7 +12,6 @@ from .arguments import whole
 from .header import Header
 from .model import Model
 from .options import EFFORT_MAX, EFFORT_MIN
-from .rate_distortion import size_of
 
 
 @dataclass(frozen=True)
@@ -41,26 +39,11 @@ def level_of(effort: int) -> Effort:
 
 
 def encode_best(
-    model: Model,
-    pixels: np.ndarray,
-    header: Header,
-    level: Effort,
-    threads: int,
-    useful: float = math.inf,
-    qualities: np.ndarray | None = None,
+    model: Model, pixels: np.ndarray, header: Header, level: Effort, threads: int, qualities: np.ndarray | None = None
 ) -> tuple[list[list[bytes]], list[float]]:
-    """The streams of a picture, uint8 (H, W, 3), and the bits of every stage.
-
-    useful: bytes; no time is spent on refining streams that are larger. qualities: a map, or None.
-    """
-    frame = model.frame(header, qualities)
-
-    def attempt(corrections: list[np.ndarray]) -> tuple[list[list[bytes]], list[float]]:
-        return model.network.encode(pixels, frame, model.betas, level.paths, threads, corrections)
-
-    plain = attempt([])
-    corrections = refined(model, pixels, header.quality, level.iterations, qualities) if size_of(plain[0]) <= useful else []
-    return attempt(corrections) if corrections else plain
+    """The streams of a picture, uint8 (H, W, 3), and the bits of every stage. qualities: a map, or None."""
+    corrections = refined(model, pixels, header.quality, level.iterations, qualities)
+    return model.network.encode(pixels, model.frame(header, qualities), model.betas, level.paths, threads, corrections)
 
 
 def refined(model: Model, pixels: np.ndarray, quality: int, iterations: int, qualities: np.ndarray | None) -> list[np.ndarray]:

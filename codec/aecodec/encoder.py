@@ -72,7 +72,7 @@ def written(
     qualities: np.ndarray | None = None,
 ) -> bytes:
     """The file of a picture's codes, or of its lossless samples, or of both."""
-    packed = None if qualities is None else quality_map.pack(qualities, header.quality)
+    packed = quality_map.pack(qualities, header.quality)
     opacity, mask = None if picture.alpha is None else alpha.pack(picture.alpha), None if layer is None else layer.pack()
     return container.write(Contents(header, streams, picture.metadata, opacity, samples, mask, packed, protect))
 

@@ -8,8 +8,10 @@ import contextlib
 import re
 import struct
 import warnings
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from PIL import ExifTags, Image
 
 from .container import METADATA_MAX
@@ -40,6 +42,16 @@ METHODS = {  # what turns the pixels upright
     6: Image.Transpose.ROTATE_270,
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
+}
+# The same of arrays, as Pillow has no pictures of 16-bit colours.
+UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, 3),
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: np.rot90,
 }
 PLAIN_DPI = (72, 96)  # what programs write that mean nothing by it
 SRGB_GAMMA, SRGB_CHROMATICITIES = 0.45455, (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)

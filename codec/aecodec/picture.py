@@ -1,7 +1,8 @@
 """Pictures in memory, and to and from Pillow."""
 
+import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -14,17 +15,22 @@ from . import output, sixteen_bit
 from .errors import AecodecError, PictureError
 from .options import MAX_PIXELS
 
-# What turns stored samples, by EXIF's orientation.
-UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-    2: np.fliplr,
-    3: lambda a: np.rot90(a, 2),
-    4: np.flipud,
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: np.rot90(a, 3),
-    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
-    8: np.rot90,
-}
 SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}  # of the pictures that training and benchmark read
+
+
+@contextlib.contextmanager
+def damage() -> Iterator[None]:
+    """Turns whatever Pillow raises of a damaged file into a PictureError; what the system says stays an OSError."""
+    try:
+        yield
+    except (AecodecError, MemoryError):
+        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise PictureError(f"the picture is damaged ({error})") from error
+    except Exception as error:  # a damaged file makes Pillow raise almost anything
+        raise PictureError(f"the picture is damaged ({type(error).__name__}: {error})") from error
 
 
 @dataclass(frozen=True)
@@ -74,16 +80,8 @@ class Picture:
         16 bits are kept if the file is a PNG or TIFF that is not loaded yet, or gray. exif: the one to take in the place of the
         image's. Raises PictureError, or OSError if the file cannot be read.
         """
-        try:
+        with damage():
             return cls._from_pillow(image, first_frame, exif)
-        except (AecodecError, MemoryError):
-            raise
-        except OSError as error:
-            if error.errno is not None:
-                raise
-            raise PictureError(f"the picture is damaged ({error})") from error
-        except Exception as error:  # a damaged file makes Pillow raise almost anything
-            raise PictureError(f"the picture is damaged ({type(error).__name__}: {error})") from error
 
     @classmethod
     def _from_pillow(cls, image: Image.Image, first_frame: bool, exif: Image.Exif | None) -> "Picture":
@@ -112,7 +110,7 @@ class Picture:
             gray16 = deep.astype(np.uint16)
             return cls(gray16, sixteen_bit.transparent(image, gray16), metadata, notes=notes)
         if wide is not None:
-            wide = np.ascontiguousarray(UPRIGHT.get(orientation, np.asarray)(wide))
+            wide = np.ascontiguousarray(meta.UPRIGHT.get(orientation, np.asarray)(wide))
             colours, opacity = (wide, None) if wide.shape[2] == 3 else (wide[:, :, :-1], wide[:, :, -1])
             if opacity is None:
                 opacity = sixteen_bit.transparent(image, colours)
@@ -138,25 +136,16 @@ class Picture:
 
         Raises PictureError if that is no picture, OSError if it cannot be read.
         """
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of odd tags, and of size, for which MAX_PIXELS is our own limit
-                with Image.open(file) as image:
-                    if image.width * image.height > max_pixels:
-                        raise PictureError(
-                            f"the picture has {image.width * image.height} pixels, more than the limit of {max_pixels}"
-                        )
-                    return cls.from_pillow(image, first_frame)
-        except UnidentifiedImageError as error:
-            raise PictureError("this is not a picture in a format that Pillow knows") from error
-        except (AecodecError, MemoryError):
-            raise
-        except OSError as error:
-            if error.errno is not None:
-                raise
-            raise PictureError(f"the picture is damaged ({error})") from error
-        except Exception as error:  # a damaged file makes Pillow raise almost anything
-            raise PictureError(f"the picture is damaged ({type(error).__name__}: {error})") from error
+        with damage(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd tags, and of size, for which MAX_PIXELS is our own limit
+            try:
+                opened = Image.open(file)
+            except UnidentifiedImageError as error:
+                raise PictureError("this is not a picture in a format that Pillow knows") from error
+            with opened as image:
+                if image.width * image.height > max_pixels:
+                    raise PictureError(f"the picture has {image.width * image.height} pixels, more than the limit of {max_pixels}")
+                return cls.from_pillow(image, first_frame)
 
     @property
     def height(self) -> int:

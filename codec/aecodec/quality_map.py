@@ -13,7 +13,7 @@ from .chunks import read_varint, varint
 from .errors import DamagedFile, FileError, OptionError
 from .folding import folded
 from .header import Header
-from .options import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
+from .options import QUALITY_MAX, QUALITY_MIN
 
 CELL = 64  # pixels on a side
 OFFSET_MAX = QUALITY_MAX - QUALITY_MIN
@@ -62,8 +62,10 @@ def runs(values: Iterable[T]) -> Iterator[tuple[int, T]]:
         yield len(list(same)), value
 
 
-def pack(qualities: np.ndarray, quality: int) -> bytes:
-    """Runs of equal rows, in each of which runs of equal offsets from the header's quality."""
+def pack(qualities: np.ndarray | None, quality: int) -> bytes | None:
+    """Runs of equal rows, in each of which runs of equal offsets from the header's quality; None of no map."""
+    if qualities is None:
+        return None
     offsets = (qualities.astype(np.int16) - quality).astype(np.int8)
     out = b""
     for count, row in runs(row.tobytes() for row in offsets):
@@ -96,10 +98,3 @@ def unpack(data: bytes, header: Header) -> np.ndarray:
     if at != len(data) or qualities.min() < QUALITY_MIN or qualities.max() > QUALITY_MAX:
         raise DamagedFile("the map of qualities is damaged: it is too long, or a quality is out of range")
     return qualities.astype(np.uint8)
-
-
-def lambdas(qualities: np.ndarray, height: int, width: int) -> np.ndarray:
-    """λ of every pixel of what is coded, float32 (height, width)."""
-    table = np.array([quality_to_lambda(q) for q in range(QUALITY_MAX + 1)], np.float32)
-    spread: np.ndarray = table[qualities].repeat(CELL, axis=0).repeat(CELL, axis=1)
-    return spread[:height, :width]

@@ -50,5 +50,4 @@ def sample_file(
         raise OptionError(f"{header.width} x {header.height} pixels are too many")
     sharpness = round(SHARPNESS / max(temperature, 1 / SHARPNESS))
     streams, _ = model.network.draw(model.frame(header, qualities), seed, sharpness, codes[:stage], threads)
-    packed = None if qualities is None else quality_map.pack(qualities, header.quality)
-    return container.write(Contents(header, streams, qualities=packed))
+    return container.write(Contents(header, streams, qualities=quality_map.pack(qualities, header.quality)))

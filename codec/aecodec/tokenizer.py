@@ -54,8 +54,7 @@ class Tokens:
             streams, _ = model.network.encode_codes(self.stages, model.frame(h, self.qualities))
         except (TypeError, ValueError) as error:
             raise PictureError(f"these are no tokens of a picture: {error}") from error
-        packed = None if self.qualities is None else quality_map.pack(self.qualities, self.quality)
-        return container.write(Contents(h, streams, qualities=packed))
+        return container.write(Contents(h, streams, qualities=quality_map.pack(self.qualities, self.quality)))
 
 
 def tokens(image: Any, quality: int, max_pixels: int, max_memory: int) -> Tokens:
