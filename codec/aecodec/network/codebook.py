@@ -113,6 +113,48 @@ class Quantise(torch.autograd.Function):
         return of_rate + of_value, of_sigma, of_fine, None, of_log_weight, of_variance, None, None
 
 
+class QuantiseCuda(torch.autograd.Function):
+    """The same on a CUDA device (csrc/training/quantiser.cu), without leaving it."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        residual: Tensor,
+        sigma: Tensor,
+        fine: Tensor,
+        coarse: Tensor,
+        log_weight: Tensor,
+        variance: Tensor,
+        rvq_levels: int,
+        beta: float,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        n, g, _ = residual.shape
+        inputs = [t.detach().float().contiguous() for t in (residual, sigma, fine, coarse, log_weight, variance)]
+        prefix = torch.empty(g + 1, constants.SIGMA_COUNT, dtype=torch.int32, device=residual.device)
+        code = torch.empty(n, g, rvq_levels, dtype=torch.uint8, device=residual.device)
+        value, bits = torch.empty_like(inputs[0]), inputs[0].new_empty(n, g)
+        outputs = (prefix, code, value, bits)
+        ctx.sizes = (n, g, fine.shape[2], rvq_levels, beta)
+        _core.quantise_cuda(*ctx.sizes, torch.cuda.current_stream().cuda_stream, *(t.data_ptr() for t in (*inputs, *outputs)))
+        ctx.save_for_backward(*inputs, prefix, code)
+        ctx.mark_non_differentiable(code)
+        return value, bits, code
+
+    @staticmethod
+    def backward(ctx: Any, grad_value: Tensor, grad_bits: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        residual, sigma, fine, coarse, log_weight, variance, prefix, code = ctx.saved_tensors
+        n, g = residual.shape[:2]
+        of_residual, of_sigma = torch.empty_like(residual), torch.empty_like(sigma)
+        of_variance = residual.new_empty(n, g, 2)
+        terms = torch.empty(n * g * _core.cuda_terms_size(), dtype=torch.uint8, device=residual.device)
+        of_fine, of_log_weight = torch.zeros_like(fine), torch.zeros_like(log_weight)
+        along = (prefix, code, grad_value.contiguous(), grad_bits.contiguous())
+        outputs = (of_residual, of_sigma, of_variance, terms, of_fine, of_log_weight)
+        tensors = (residual, sigma, fine, coarse, log_weight, variance, *along, *outputs)
+        _core.quantise_gradient_cuda(*ctx.sizes, torch.cuda.current_stream().cuda_stream, *(t.data_ptr() for t in tensors))
+        return of_residual, of_sigma, of_fine, None, of_log_weight, of_variance.sum((0, 1)), None, None
+
+
 def reference(
     residual: Tensor, sigma: Tensor, tables: Tables, rvq_levels: int, beta: float, code: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -180,9 +222,11 @@ class Codebook(nn.Module):
         tables = book.tables()
         if residual.device.type == "cpu":
             value, bits, code = Quantise.apply(vectors, spread, *tables, book.rvq_levels, BETA)
+        elif residual.device.type == "cuda" and hasattr(_core, "quantise_cuda"):
+            value, bits, code = QuantiseCuda.apply(vectors, spread, *tables, book.rvq_levels, BETA)
         else:
             value, bits, code = quantise_torch(vectors, spread, tables, book.rvq_levels, BETA)
-        with torch.no_grad():
+        if not torch.cuda.is_available() or not torch.cuda.is_current_stream_capturing():
             self.usage[index] = torch.bincount(code[..., -1].flatten().long(), minlength=book.coarse.shape[1])
         return value.reshape(b, h, w, d).permute(0, 3, 1, 2), bits.reshape(b, -1).sum(1)
 

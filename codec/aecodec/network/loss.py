@@ -5,6 +5,8 @@ opponent colours of JPEG XL, with a cube root as the eye's response to light. It
 are compared by, at a fraction of that measure's time, and with no window larger than 5x5.
 """
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -32,6 +34,12 @@ OPSIN_BIAS = 0.0037930732552754493
 OPPONENTS = ((7.0, -7.0, 0.0), (0.5, 0.5, 0.0), (-0.5, -0.5, 1.0))
 
 
+@functools.cache
+def constant(values: tuple, device: torch.device) -> Tensor:
+    """float32; made once, as a CUDA graph cannot copy from the CPU."""
+    return torch.tensor(values, device=device)
+
+
 def mean_squared_error(x: Tensor, y: Tensor) -> Tensor:
     """x, y: (B, C, H, W), 0..255 -> (B,)"""
     return ((x - y) ** 2).flatten(1).mean(1)
@@ -45,7 +53,7 @@ def linear_light(x: Tensor) -> Tensor:
 
 def opponent_colours(light: Tensor) -> Tensor:
     """Linear light (B, 3, H, W), 0..1 -> X·14, Y, B - Y of XYB (B, 3, H, W), each but for a constant."""
-    matrix, opponents = (light.new_tensor(m)[:, :, None, None] for m in (OPSIN, OPPONENTS))
+    matrix, opponents = (constant(m, light.device)[:, :, None, None] for m in (OPSIN, OPPONENTS))
     response = (F.conv2d(light, matrix) + OPSIN_BIAS).clamp_min(1e-4) ** (1 / 3)
     return F.conv2d(response, opponents)
 
@@ -68,7 +76,7 @@ def visible(x: Tensor, y: Tensor) -> Tensor:
     Scales without a window are left out.
     """
     total, scales = x.new_zeros(len(x)), 0
-    weights = x.new_tensor(CHANNEL_WEIGHTS)
+    weights = constant(CHANNEL_WEIGHTS, x.device)
     a, b = (linear_light(v.contiguous()) for v in (x, y))  # planes are faster here than pixels, in which the network has them
     for scale in range(SCALES):
         if scale:

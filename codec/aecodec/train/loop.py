@@ -86,7 +86,7 @@ class Learned(nn.Module):
 class Run:
     """The state of a training run, and the steps that move it on."""
 
-    def __init__(self, data: Path, out: Path, settings: Settings, shape: Shape):
+    def __init__(self, data: Path, out: Path, settings: Settings, shape: Shape, crops: Crops | None = None):
         self.out, self.settings, self.shape = out, settings, shape
         torch.manual_seed(settings.seed)
         self.train_paths, validation = split(data)
@@ -94,7 +94,7 @@ class Run:
         self.validation_paths = [path for path in chosen if load_or_skip(path) is not None]
         if not self.validation_paths:
             raise ValueError(f"{data}: no picture to validate on can be read")
-        self.crops = Crops(self.train_paths, settings.batch, settings.crop, settings.seed)
+        self.crops = crops or Crops(self.train_paths, settings.batch, settings.crop, settings.seed)
         torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it
         self.model = Learned(shape).to(settings.device)
         self.net, self.codebook = self.model.net, self.model.codebook
@@ -105,7 +105,7 @@ class Run:
         self.names = [name for name, _ in named]  # in Adam's order
         shares = groupby(named, lambda item: rate_share(item[0]))
         groups = [{"params": [p for _, p in part], "share": share} for share, part in shares]
-        self.adam = torch.optim.Adam(groups, settings.learning_rate, betas=(0.9, 0.98), fused=True)
+        self.adam = torch.optim.Adam(groups, settings.learning_rate, betas=(0.9, 0.98), fused=True, capturable=settings.device == "cuda")
         self.step, self.pixels, self.seconds, self.phase = 0, 0, 0.0, "scalar"
         self.history: list[dict] = []  # how the run came here: a command, its commit, and the pixels seen before it
 
