@@ -50,7 +50,7 @@ class Shape:
 
     channels: tuple[int, ...] = (176, 192, 192, 128)  # of the features, a level
     hidden: tuple[int, ...] = (96, 192, 192, 128)  # inside residual blocks and the prior and posterior MLPs, a level
-    analysis: tuple[int, ...] = (2, 2, 1, 1)  # residual blocks of the encoder, a level
+    analysis: tuple[int, ...] = (3, 2, 1, 1)  # residual blocks of the encoder, a level
     stages: tuple[StageShape, ...] = (
         StageShape(level=3, latents=16, rvq_levels=5, refine=2, first_dct=0),
         StageShape(level=2, latents=32, rvq_levels=5, refine=2, first_dct=0),
