@@ -24,6 +24,7 @@ VALIDATION_SHARE = 20  # one picture in 20, by a hash of its name, is never trai
 SYNTHETIC_SHARE = 0.04  # of crops are drawings
 SCENE_SHARE = 0.05  # of crops are drawn as if photographed
 VIVID_SHARE = 0.12  # of the others have their contrast and saturation raised, up to clipped colours
+CONTRAST, SATURATION = 0.6, 1.5  # by up to how much of themselves
 GRAY_SHARE = 0.05  # of crops are turned gray, so that gray pictures cost no chroma
 
 
@@ -47,7 +48,7 @@ def load_or_skip(path: Member) -> np.ndarray | None:
     except MemoryError:
         raise
     except Exception as error:  # a damaged file makes Pillow raise almost anything
-        print(f"aecodec: {path}: skipped, as it cannot be read ({' '.join(str(error).split())})", file=sys.stderr, flush=True)
+        sys.stderr.write(f"aecodec: {path}: skipped, as it cannot be read ({' '.join(str(error).split())})\n")  # whole: threads do
         return None
 
 
@@ -69,13 +70,11 @@ def split(data: Path) -> tuple[list[Member], list[Member]]:
     return train, validation
 
 
-def vivid(p: Tensor, rng: np.random.Generator) -> Tensor:
-    """More contrast and stronger colours: uint8 (H, W, 3) -> the same."""
-    contrast, saturation = rng.uniform(1, 1.6), rng.uniform(1, 2.5)
-    x = p.float()
-    gray = x.mean(2, keepdim=True)
-    middle = gray.mean()
-    return (middle + contrast * (gray + saturation * (x - gray) - middle)).round().clamp(0, 255).to(torch.uint8)
+def vivid(x: Tensor, contrast: float | Tensor, saturation: float | Tensor) -> Tensor:
+    """More contrast and stronger colours: float (..., H, W, 3), 0..255 -> the same, rounded."""
+    gray = x.mean(-1, keepdim=True)
+    middle = gray.mean((-3, -2), keepdim=True)
+    return (middle + contrast * (gray + saturation * (x - gray) - middle)).round().clamp(0, 255)
 
 
 class Crops:
@@ -106,7 +105,7 @@ class Crops:
         if colours < GRAY_SHARE:
             p = p.float().mean(2, keepdim=True).round().to(torch.uint8).expand(-1, -1, 3)
         elif colours < GRAY_SHARE + VIVID_SHARE:
-            p = vivid(p, rng)
+            p = vivid(p.float(), 1 + CONTRAST * rng.random(), 1 + SATURATION * rng.random()).to(torch.uint8)
         return p
 
     def sample(self, count: int, *seeds: int) -> Tensor:
