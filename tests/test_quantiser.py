@@ -75,7 +75,7 @@ def test_variants_agree_to_the_bit(book):
 def test_search_beats_the_greedy_one_and_counts_the_same_bits(book):
     residual, sigma = latents()
     tables = book.tables()
-    value, bits, code = cb.Quantise.apply(residual, sigma, *tables, 3, cb.BETA)
+    value, bits, code, _ = cb.quantise(residual, sigma, *tables, 3, cb.BETA)
     _, same_value, same_bits, _, _ = cb.reference(residual, sigma, tables, 3, cb.BETA, code)
     torch.testing.assert_close(value, same_value)
     torch.testing.assert_close(bits, same_bits, atol=1e-3, rtol=1e-3)
@@ -90,7 +90,7 @@ def test_search_beats_the_greedy_one_and_counts_the_same_bits(book):
 def test_gradients_are_those_of_the_torch_definition(book):
     residual, sigma = (t.requires_grad_() for t in latents())
     leaves = [residual, sigma, book.fine, book.log_weight, book.log_variance]
-    value, bits, code = cb.Quantise.apply(residual, sigma, *book.tables(), 3, cb.BETA)
+    value, bits, code, _ = cb.quantise(residual, sigma, *book.tables(), 3, cb.BETA)
     torch.manual_seed(3)
     grad_value, grad_bits = torch.randn_like(value), torch.rand_like(bits)
     ours = torch.autograd.grad((value * grad_value).sum() + (bits * grad_bits).sum(), leaves)
@@ -119,9 +119,40 @@ def test_torch_path_for_other_devices_is_the_same(book):
         leaves = [t.clone().requires_grad_() for t in sources] + [book.fine, book.log_weight]
         tables = book.tables()
         if native:
-            value, bits, code = cb.Quantise.apply(*leaves[:2], *tables, 1, cb.BETA)
+            value, bits, code, _ = cb.quantise(*leaves[:2], *tables, 1, cb.BETA)
         else:
             value, bits, code = cb.quantise_torch(*leaves[:2], tables, 1, cb.BETA)
         results.append([code.long(), value, bits, *torch.autograd.grad((value * sources[0]).sum() + bits.sum(), leaves)])
     for a, b in zip(*results, strict=True):
         assert (a - b).abs().max() <= 0.03 * b.abs().max()
+
+
+@pytest.mark.parametrize(("groups", "rvq_levels", "codewords"), [(1, 1, 8), (3, 3, 256), (2, 5, 64), (5, 4, 256)])
+def test_the_bodies_for_a_gpu_do_the_same(groups, rvq_levels, codewords):
+    """One thread of the CPU as the team: csrc/training/quantiser_host.cpp. What a warp does more is to share the codewords."""
+    random = torch.Generator().manual_seed(groups)
+    words = torch.from_numpy(voronoi_code()).float().T[:, :codewords].contiguous()
+    fine = words + 0.05 * torch.randn(groups, 4, codewords, generator=random)
+    fine[:, :, 0] = 0
+    log_weight = -torch.rand(groups, 2, codewords, generator=random)
+    tables = cb.Tables(fine, words, log_weight, torch.tensor([0.08, 0.07]))
+    sigma = (7 * torch.rand(300, groups, 1, generator=random) - 3 + 0.3 * torch.randn(300, groups, 4, generator=random)).exp2()
+    residual = 1.3 * sigma * torch.randn(300, groups, 4, generator=random)
+    code, value, bits = cb.search(residual, sigma, tables, rvq_levels, cb.BETA)
+    found = cb.team_search(residual, sigma, tables, rvq_levels, cb.BETA)
+    same = (found[0] == code).all(2)  # of two that cost the same, either may be found
+    assert same.float().mean() > 0.999
+    torch.testing.assert_close(found[1][same], value[same], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found[2][same], bits[same], atol=1e-3, rtol=1e-4)
+    along = torch.randn(value.shape, generator=random), torch.rand(bits.shape, generator=random)
+    given = residual, sigma, *tables, rvq_levels, cb.BETA
+    expected = cb.quantise_gradient(*given, torch.empty(0, dtype=torch.int32), code, *along)
+    results = cb.team_gradient(residual, sigma, tables, rvq_levels, cb.BETA, found[3], code, *along)
+    for a, b in zip(results, expected, strict=True):
+        assert (a - b).norm() <= 1e-4 * b.norm()
+
+
+def test_it_is_an_operator_that_torch_can_compile(book):
+    residual, sigma = latents(20)
+    given = residual.requires_grad_(), sigma.requires_grad_(), *(t.detach().requires_grad_() for t in book.tables())
+    torch.library.opcheck(cb.quantise, (*given, 3, cb.BETA))

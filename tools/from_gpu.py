@@ -45,7 +45,9 @@ def main() -> None:
     settings = Settings(minutes=1e4, scalar_share=0, decay_share=0, learning_rate=5e-4, trained=True)
     counters = {"step": 0, "pixels": before["pixels"], "seconds": 0.0, "phase": "codebook", "history": before["history"]}
     counters |= {"shape": Shape().to_json(), "settings": asdict(settings)}
-    checkpoint.save(folder / CHECKPOINT, {"model": trunk, "average": {k: v.clone() for k, v in trunk.items()}, "adam": {}}, counters)
+    checkpoint.save(
+        folder / CHECKPOINT, {"model": trunk, "average": {k: v.clone() for k, v in trunk.items()}, "adam": {}}, counters
+    )
 
 
 if __name__ == "__main__":

@@ -126,6 +126,42 @@ def quantise_gradient(
     (N, G, 4 each), and with respect to sigma, fine, log_weight and variance.
     """
 
+def team_quantise(
+    device: str,
+    count: int,
+    groups: int,
+    codewords: int,
+    rvq_levels: int,
+    beta: float,
+    addresses: Sequence[int],
+    stream: int = 0,
+) -> None:
+    """`quantise` by a team of threads a group, on a device: "cuda", on a stream, or "cpu", for tests.
+
+    addresses, in its memory: residual, sigma, fine, coarse, log_weight, variance; room for int32 (groups + 1, SIGMA_COUNT), code,
+    value and bits. They are trusted. Raises ValueError if the build lacks the device, RuntimeError with what CUDA says.
+    """
+
+def team_quantise_gradient(
+    device: str,
+    count: int,
+    groups: int,
+    codewords: int,
+    rvq_levels: int,
+    beta: float,
+    addresses: Sequence[int],
+    stream: int = 0,
+) -> None:
+    """`quantise_gradient` in the same way.
+
+    addresses: as far as code, then the gradients of value and bits; room for those of the residual and sigma, for (count,
+    groups, 2) of the variance, to be added up, and for count * groups terms of team_terms_size() bytes; and fine and
+    log_weight, which are added to.
+    """
+
+def team_terms_size() -> int:
+    """Bytes."""
+
 class Frame:
     """The picture of a file, as far as coding it depends on it: (H, W) pixels at a quality, in tiles of 2^tile_log2 pixels."""
 

@@ -1,6 +1,6 @@
-// The quantiser and its gradients for a team of threads: a warp of a GPU, or one thread of a CPU, which the tests run. The
-// arithmetic is that of quantiser-inl.h and quantiser_gradient-inl.h, where it is explained; numbers in brackets are
-// equations of docs/quantiser.md. Members of a team share the codewords among them and hold everything else alike.
+// The quantiser and its gradients for a team of threads: a warp of a GPU, or one thread of a CPU, which the tests run.
+// The arithmetic is that of quantiser-inl.h and quantiser_gradient-inl.h, where it is explained; numbers in brackets
+// are equations of docs/quantiser.md. Members of a team share the codewords among them and hold everything else alike.
 #pragma once
 #include <cmath>
 
@@ -223,7 +223,8 @@ AEC_TEAM void soft_gradient(const Team& team, const LevelPrior& prior, float bet
     const float unit = 1 / team.sum(one), mean_b = team.sum(b) * unit, mean_h = team.sum(h) * unit;
     for (int i = 0; i < kGroup; ++i) {
         const float mean_c = team.sum(c[i]) * unit;
-        const float of_bits = team.sum(bc[i]) * unit - mean_b * mean_c, of_value = team.sum(hc[i]) * unit - mean_h * mean_c;
+        const float of_bits = team.sum(bc[i]) * unit - mean_b * mean_c,
+                    of_value = team.sum(hc[i]) * unit - mean_h * mean_c;
         out.rate[i] += loss.bits * (2 / kTemperature) * of_bits / prior.scale;
         if (prior.rvq_level == 0) out.value[i] += (2 / kTemperature) * of_value;
     }
@@ -296,7 +297,10 @@ struct CodewordSlopes {
     }
 };
 
-// How many codewords are possible at the σ of an index: see training_prefix.
+// See GroupQuantiser::min_candidates.
+AEC_TEAM int min_candidates(int codewords) { return codewords < 32 ? codewords : 32; }
+
+// How many codewords are possible at the σ of an index: as in training/quantiser.cpp.
 AEC_TEAM int training_prefix(const float* codebook, int codewords, float variance, int sigma_index) {
     const float sigma = exp2f(static_cast<float>(sigma_index) / kSigmaPerOctave + kSigmaOctaveMin);
     const float reach = kPossibleBits * 2.0f * (sigma * sigma + variance) / 1.44269504f;

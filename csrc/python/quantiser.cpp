@@ -81,6 +81,44 @@ py::tuple quantise_gradient(const Array<float>& residual, const Array<float>& si
     return py::make_tuple(out[0], out[1], out[2], out[3], out[4], out[5]);
 }
 
+// An address on the device, or on the host; who calls answers for it.
+template <class T>
+T* at(const std::vector<uintptr_t>& addresses, size_t index) {
+    return reinterpret_cast<T*>(addresses.at(index));  // NOLINT(performance-no-int-to-ptr)
+}
+
+StageQuantiser stage_at(int groups, int codewords, int rvq_levels, float beta, const std::vector<uintptr_t>& a) {
+    if (codewords % 8 || codewords < 8 || codewords > kMaxCodewords || rvq_levels < 1 || rvq_levels > kMaxRvqLevels)
+        throw py::value_error("there cannot be so many codewords or RVQ levels");
+    return {groups, codewords, rvq_levels, at<float>(a, 2), at<float>(a, 3), at<float>(a, 4), at<float>(a, 5), beta};
+}
+
+void team_quantise(const std::string& device, int64_t count, int groups, int codewords, int rvq_levels, float beta,
+                   const std::vector<uintptr_t>& a, [[maybe_unused]] uintptr_t stream) {
+    const StageQuantiser q = stage_at(groups, codewords, rvq_levels, beta, a);
+    const TeamQuantise batch{at<float>(a, 0),   at<float>(a, 1), count,          at<int32_t>(a, 6),
+                             at<uint8_t>(a, 7), at<float>(a, 8), at<float>(a, 9)};
+    if (device == "cpu") return quantise_host(q, batch);
+#if defined(AEC_HAVE_CUDA)
+    if (device == "cuda") return quantise_cuda(q, batch, reinterpret_cast<void*>(stream));
+#endif
+    throw py::value_error("no such device in this build: " + device);
+}
+
+void team_quantise_gradient(const std::string& device, int64_t count, int groups, int codewords, int rvq_levels,
+                            float beta, const std::vector<uintptr_t>& a, [[maybe_unused]] uintptr_t stream) {
+    const StageQuantiser q = stage_at(groups, codewords, rvq_levels, beta, a);
+    const TeamGradient batch{at<float>(a, 0),   at<float>(a, 1),  count,           at<int32_t>(a, 6),
+                             at<uint8_t>(a, 7), at<float>(a, 8),  at<float>(a, 9), at<float>(a, 10),
+                             at<float>(a, 11),  at<float>(a, 12), at<void>(a, 13), at<float>(a, 14),
+                             at<float>(a, 15)};
+    if (device == "cpu") return quantise_gradient_host(q, batch);
+#if defined(AEC_HAVE_CUDA)
+    if (device == "cuda") return quantise_gradient_cuda(q, batch, reinterpret_cast<void*>(stream));
+#endif
+    throw py::value_error("no such device in this build: " + device);
+}
+
 }  // namespace
 
 void add_quantiser(py::module_& m) {
@@ -92,6 +130,12 @@ void add_quantiser(py::module_& m) {
     m.def("quantise_gradient", &quantise_gradient, exact("residual"), exact("sigma"), exact("fine"), exact("coarse"),
           exact("log_weight"), exact("variance"), "rvq_levels"_a, "beta"_a, exact("code"), exact("grad_value"),
           exact("grad_bits"), "threads"_a = 0, "Gradients through the codes of quantise.");
+    m.def("team_terms_size", &team_terms_size, "Bytes that team_quantise_gradient needs for a group.");
+    m.def("team_quantise", &team_quantise, "device"_a, "count"_a, "groups"_a, "codewords"_a, "rvq_levels"_a, "beta"_a,
+          "addresses"_a, "stream"_a = 0, "quantise on a device, by addresses in its memory.");
+    m.def("team_quantise_gradient", &team_quantise_gradient, "device"_a, "count"_a, "groups"_a, "codewords"_a,
+          "rvq_levels"_a, "beta"_a, "addresses"_a, "stream"_a = 0,
+          "quantise_gradient on a device, by addresses in its memory.");
 }
 
 }  // namespace aec::python

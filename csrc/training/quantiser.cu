@@ -1,6 +1,9 @@
-// The quantiser over batches on a CUDA device: a warp a group, around the bodies of quantiser_team-inl.h. All pointers are
-// the device's.
+// The quantiser over batches on a CUDA device: a warp a group, around the bodies of quantiser_team-inl.h. All pointers
+// are the device's.
 #include <cuda_runtime.h>
+
+#include <stdexcept>
+#include <string>
 
 #include "kernels/quantiser_team-inl.h"
 #include "training/quantiser.h"
@@ -9,7 +12,6 @@ namespace aec {
 namespace {
 
 constexpr int kWarp = 32, kWarps = 4;  // threads; warps of a block, which has groups of one kind
-constexpr int kMinCandidates = 32;     // see GroupQuantiser::min_candidates
 constexpr int kRounds = 8;             // groups that a warp works on, so that its block's tables are loaded once
 constexpr int kChunk = 512;            // groups whose table terms a block sums
 
@@ -60,7 +62,7 @@ struct Shared {
                 q.variance[1],
                 prefix + group * kSigmaCount,
                 prefix + q.groups * kSigmaCount,
-                kMinCandidates < q.codewords ? kMinCandidates : q.codewords};
+                team::min_candidates(q.codewords)};
     }
 };
 
@@ -114,8 +116,7 @@ __global__ void tables_kernel(StageQuantiser q, const team::TableTerms* terms, i
     for (int i = 0; i < kGroup; ++i) word[i] = q.fine[(static_cast<int64_t>(group) * kGroup + i) * q.codewords + k];
     for (int j = 0; j < 2; ++j) weight[j] = q.log_weight[(static_cast<int64_t>(group) * 2 + j) * q.codewords + k];
     team::CodewordSlopes slopes = {};
-    for (int64_t n = first; n < count && n < first + kChunk; ++n)
-        slopes.add(terms[group * count + n], word, weight, k);
+    for (int64_t n = first; n < count && n < first + kChunk; ++n) slopes.add(terms[group * count + n], word, weight, k);
     for (int i = 0; i < kGroup; ++i)
         atomicAdd(fine + (static_cast<int64_t>(group) * kGroup + i) * q.codewords + k, slopes.word[i]);
     for (int j = 0; j < 2; ++j)
@@ -126,31 +127,31 @@ dim3 grid(int64_t count, int64_t a_block, int groups) {
     return dim3(static_cast<unsigned>((count + a_block - 1) / a_block), groups);
 }
 
-}  // namespace
-
-int table_terms_size() { return sizeof(team::TableTerms); }
-
-const char* quantise_cuda(const StageQuantiser& q, int32_t* prefix, const float* residual, const float* sigma,
-                          int64_t count, uint8_t* code, float* value, float* bits, void* stream) {
-    const auto s = static_cast<cudaStream_t>(stream);
-    prefixes<<<q.groups + 1, kSigmaCount, 0, s>>>(q, prefix);
-    quantise_kernel<<<grid(count, kWarps * kRounds, q.groups), kWarps * kWarp, 0, s>>>(q, prefix, residual, sigma,
-                                                                                       count, code, value, bits);
+void check() {
     const cudaError_t error = cudaGetLastError();
-    return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
+    if (error != cudaSuccess) throw std::runtime_error(std::string("CUDA: ") + cudaGetErrorString(error));
 }
 
-const char* quantise_gradient_cuda(const StageQuantiser& q, const int32_t* prefix, const float* residual,
-                                   const float* sigma, const uint8_t* code, int64_t count, const float* grad_value,
-                                   const float* grad_bits, float* of_residual, float* of_sigma, float* of_variance,
-                                   void* terms, float* fine, float* log_weight, void* stream) {
+}  // namespace
+
+void quantise_cuda(const StageQuantiser& q, const TeamQuantise& b, void* stream) {
     const auto s = static_cast<cudaStream_t>(stream);
-    auto* t = static_cast<team::TableTerms*>(terms);
-    gradient_kernel<<<grid(count, kWarps * kRounds, q.groups), kWarps * kWarp, 0, s>>>(
-        q, prefix, residual, sigma, code, count, grad_value, grad_bits, of_residual, of_sigma, of_variance, t);
-    tables_kernel<<<grid(count, kChunk, q.groups), q.codewords, 0, s>>>(q, t, count, fine, log_weight);
-    const cudaError_t error = cudaGetLastError();
-    return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
+    if (b.count == 0) return;
+    prefixes<<<q.groups + 1, kSigmaCount, 0, s>>>(q, b.prefix);
+    quantise_kernel<<<grid(b.count, kWarps * kRounds, q.groups), kWarps * kWarp, 0, s>>>(
+        q, b.prefix, b.residual, b.sigma, b.count, b.code, b.value, b.bits);
+    check();
+}
+
+void quantise_gradient_cuda(const StageQuantiser& q, const TeamGradient& b, void* stream) {
+    const auto s = static_cast<cudaStream_t>(stream);
+    if (b.count == 0) return;
+    auto* terms = static_cast<team::TableTerms*>(b.terms);
+    gradient_kernel<<<grid(b.count, kWarps * kRounds, q.groups), kWarps * kWarp, 0, s>>>(
+        q, b.prefix, b.residual, b.sigma, b.code, b.count, b.grad_value, b.grad_bits, b.of_residual, b.of_sigma,
+        b.of_variance, terms);
+    tables_kernel<<<grid(b.count, kChunk, q.groups), q.codewords, 0, s>>>(q, terms, b.count, b.fine, b.log_weight);
+    check();
 }
 
 }  // namespace aec

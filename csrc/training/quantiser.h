@@ -24,16 +24,31 @@ void quantise_gradient(const StageQuantiser& q, const float* residual, const flo
                        int64_t count, const float* grad_value, const float* grad_bits, int threads, float* rate,
                        float* soft_value, float* grad_sigma, float* fine, float* log_weight, float* variance);
 
-// The same on a CUDA device, whose memory everything lies in, on a stream of it. prefix: room for (groups + 1) *
-// kSigmaCount, filled by the first and read by the second; terms: room for count * groups of table_terms_size() bytes.
-// of_residual [count][groups][4] takes both gradients' sum, of_variance [count][groups][2] what is to be added up; fine and
-// log_weight are added to. -> null, or what CUDA says has gone wrong.
-int table_terms_size();
-const char* quantise_cuda(const StageQuantiser& q, int32_t* prefix, const float* residual, const float* sigma,
-                          int64_t count, uint8_t* code, float* value, float* bits, void* stream);
-const char* quantise_gradient_cuda(const StageQuantiser& q, const int32_t* prefix, const float* residual,
-                                   const float* sigma, const uint8_t* code, int64_t count, const float* grad_value,
-                                   const float* grad_bits, float* of_residual, float* of_sigma, float* of_variance,
-                                   void* terms, float* fine, float* log_weight, void* stream);
+// The same for a team of threads a group (kernels/quantiser_team-inl.h): of a CUDA device, whose memory everything then
+// lies in, or of the host one after the other, which is for tests.
+struct TeamQuantise {
+    const float *residual, *sigma;
+    int64_t count;
+    int32_t* prefix;  // room for [groups + 1][kSigmaCount], which the gradient reads
+    uint8_t* code;
+    float *value, *bits;
+};
+struct TeamGradient {
+    const float *residual, *sigma;
+    int64_t count;
+    const int32_t* prefix;
+    const uint8_t* code;
+    const float *grad_value, *grad_bits;
+    float *of_residual, *of_sigma;  // [count][groups][4], the first of both rate and soft value
+    float* of_variance;             // [count][groups][2], to be added up
+    void* terms;                    // room for [groups][count] of team_terms_size() bytes
+    float *fine, *log_weight;       // added to
+};
+int team_terms_size();
+void quantise_host(const StageQuantiser& q, const TeamQuantise& batch);
+void quantise_gradient_host(const StageQuantiser& q, const TeamGradient& batch);
+// On a stream of the device. They throw runtime_error with what CUDA says.
+void quantise_cuda(const StageQuantiser& q, const TeamQuantise& batch, void* stream);
+void quantise_gradient_cuda(const StageQuantiser& q, const TeamGradient& batch, void* stream);
 
 }  // namespace aec

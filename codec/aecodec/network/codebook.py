@@ -1,7 +1,7 @@
 """The learned codebooks of a network, and quantisation through them with gradients.
 
-The search and its gradients run in C++ (csrc/kernels/quantiser-inl.h) on the CPU; `reference` is the same arithmetic in torch, for
-other devices and for the tests.
+The search and its gradients run in C++ on the CPU (csrc/kernels/quantiser-inl.h) and in CUDA (csrc/training/quantiser.cu);
+`reference` is the same arithmetic in torch, for other devices and for the tests.
 """
 
 import math
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import _core
-from .._core import constants
+from .._core import constants, cuda_available
 from .lattice import voronoi_code
 from .modules import Modules
 from .network import GROUP, Shape
@@ -71,8 +71,53 @@ def search(residual: Tensor, sigma: Tensor, tables: Tables, rvq_levels: int, bet
     return code, value, bits
 
 
-class Quantise(torch.autograd.Function):
-    """A residual and σ (N, G, 4) in steps -> the coded residual (N, G, 4), its bits (N, G), and the codes (N, G, rvq_levels).
+def stream(t: Tensor) -> int:
+    """Where a tensor's device takes its work from."""
+    return torch.cuda.current_stream(t.device).cuda_stream if t.is_cuda else 0
+
+
+def team_search(residual: Tensor, sigma: Tensor, tables: Tables, rvq_levels: int, beta: float) -> tuple[Tensor, ...]:
+    """`search` by a team of threads a group, on the tensors' device: CUDA, or the CPU, for tests.
+
+    Gives beside codes, values and bits what `team_gradient` reads of the tables, int32 (G + 1, SIGMA_COUNT).
+    """
+    n, g, _ = residual.shape
+    prefix = torch.empty(g + 1, constants.SIGMA_COUNT, dtype=torch.int32, device=residual.device)
+    code = torch.empty(n, g, rvq_levels, dtype=torch.uint8, device=residual.device)
+    results = code, torch.empty_like(residual), residual.new_empty(n, g)
+    addresses = [t.data_ptr() for t in (residual, sigma, *tables, prefix, *results)]
+    sizes = n, g, tables.fine.shape[2], rvq_levels, beta
+    _core.team_quantise(residual.device.type, *sizes, addresses, stream(residual))
+    return *results, prefix
+
+
+def team_gradient(
+    residual: Tensor, sigma: Tensor, tables: Tables, rvq_levels: int, beta: float, prefix: Tensor, code: Tensor, *along: Tensor
+) -> tuple[Tensor, ...]:
+    """From the gradients along the values and bits those of residual, σ, fine, log_weight and variance."""
+    n, g, _ = residual.shape
+    sums = torch.zeros_like(tables.fine), torch.zeros_like(tables.log_weight)
+    terms = torch.empty(n * g * _core.team_terms_size(), dtype=torch.uint8, device=residual.device)
+    results = torch.empty_like(residual), torch.empty_like(sigma), residual.new_empty(n, g, 2)
+    addresses = [t.data_ptr() for t in (residual, sigma, *tables, prefix, code, *along, *results, terms, *sums)]
+    sizes = n, g, tables.fine.shape[2], rvq_levels, beta
+    _core.team_quantise_gradient(residual.device.type, *sizes, addresses, stream(residual))
+    return *results[:2], *sums, results[2].sum((0, 1))
+
+
+@torch.library.custom_op("aecodec::quantise", mutates_args=())
+def quantise(
+    residual: Tensor,
+    sigma: Tensor,
+    fine: Tensor,
+    coarse: Tensor,
+    log_weight: Tensor,
+    variance: Tensor,
+    rvq_levels: int,
+    beta: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A residual and σ (N, G, 4) in steps -> the coded residual (N, G, 4), its bits (N, G), the codes (N, G, rvq_levels), and what
+    the gradients on a GPU want of the tables.
 
     The codes are piecewise constant in the residual; it takes the gradients of the value's and the bits' expectations under
     a soft assignment (Agustsson et al., NIPS 2017). They vanish if a residual is surely coded as zero, as they should: a
@@ -82,77 +127,84 @@ class Quantise(torch.autograd.Function):
     Without this the slope of the loss along the scale of the finest residuals, at quality 75, was a quarter of what
     differences show. σ and the tables take the gradients of the chosen codes.
 
-    Beside the residual and σ it takes the four tensors of `Tables`, as autograd looks into no tuples.
+    An operator of torch, so that torch.compile takes it as it is. Beside the residual and σ it takes the four tensors of
+    `Tables`, as operators take no tuples.
     """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        residual: Tensor,
-        sigma: Tensor,
-        fine: Tensor,
-        coarse: Tensor,
-        log_weight: Tensor,
-        variance: Tensor,
-        rvq_levels: int,
-        beta: float,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        code, value, bits = search(residual, sigma, Tables(fine, coarse, log_weight, variance), rvq_levels, beta)
-        ctx.rvq_levels, ctx.beta = rvq_levels, beta
-        ctx.save_for_backward(residual, sigma, fine, coarse, log_weight, variance, code)
-        ctx.mark_non_differentiable(code)
-        return value, bits, code
-
-    @staticmethod
-    def backward(ctx: Any, grad_value: Tensor, grad_bits: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        residual, sigma, fine, coarse, log_weight, variance, code = map(to_array, ctx.saved_tensors)
-        tables = fine, coarse, log_weight, variance
-        along = code, to_array(grad_value), to_array(grad_bits)
-        gradients = _core.quantise_gradient(residual, sigma, *tables, ctx.rvq_levels, ctx.beta, *along)
-        of_rate, of_value, of_sigma, of_fine, of_log_weight, of_variance = map(torch.from_numpy, gradients)
-        return of_rate + of_value, of_sigma, of_fine, None, of_log_weight, of_variance, None, None
+    residual, sigma, *rest = (t.contiguous() for t in (residual, sigma, fine, coarse, log_weight, variance))
+    if residual.is_cuda:
+        code, value, bits, prefix = team_search(residual, sigma, Tables(*rest), rvq_levels, beta)
+    else:
+        code, value, bits = search(residual, sigma, Tables(*rest), rvq_levels, beta)
+        prefix = torch.empty(0, dtype=torch.int32)
+    return value, bits, code, prefix
 
 
-class QuantiseCuda(torch.autograd.Function):
-    """The same on a CUDA device (csrc/training/quantiser.cu), without leaving it."""
+@torch.library.custom_op("aecodec::quantise_gradient", mutates_args=())
+def quantise_gradient(
+    residual: Tensor,
+    sigma: Tensor,
+    fine: Tensor,
+    coarse: Tensor,
+    log_weight: Tensor,
+    variance: Tensor,
+    rvq_levels: int,
+    beta: float,
+    prefix: Tensor,
+    code: Tensor,
+    grad_value: Tensor,
+    grad_bits: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The gradients of `quantise` with respect to residual, σ, fine, log_weight and variance."""
+    residual, sigma, *rest = (t.contiguous() for t in (residual, sigma, fine, coarse, log_weight, variance))
+    tables, along = Tables(*rest), (code, grad_value.contiguous(), grad_bits.contiguous())
+    if residual.is_cuda:
+        of_residual, of_sigma, of_fine, of_weight, of_variance = team_gradient(
+            residual, sigma, tables, rvq_levels, beta, prefix, *along
+        )
+    else:
+        r, s, fine_, coarse_, weight_, variance_, value_, bits_ = map(to_array, (residual, sigma, *tables, *along[1:]))
+        found = _core.quantise_gradient(r, s, fine_, coarse_, weight_, variance_, rvq_levels, beta, code.numpy(), value_, bits_)
+        of_rate, of_value, of_sigma, of_fine, of_weight, of_variance = map(torch.from_numpy, found)
+        of_residual = of_rate + of_value
+    return of_residual, of_sigma, of_fine, of_weight, of_variance
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        residual: Tensor,
-        sigma: Tensor,
-        fine: Tensor,
-        coarse: Tensor,
-        log_weight: Tensor,
-        variance: Tensor,
-        rvq_levels: int,
-        beta: float,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        n, g, _ = residual.shape
-        inputs = [t.detach().float().contiguous() for t in (residual, sigma, fine, coarse, log_weight, variance)]
-        prefix = torch.empty(g + 1, constants.SIGMA_COUNT, dtype=torch.int32, device=residual.device)
-        code = torch.empty(n, g, rvq_levels, dtype=torch.uint8, device=residual.device)
-        value, bits = torch.empty_like(inputs[0]), inputs[0].new_empty(n, g)
-        outputs = (prefix, code, value, bits)
-        ctx.sizes = (n, g, fine.shape[2], rvq_levels, beta)
-        _core.quantise_cuda(*ctx.sizes, torch.cuda.current_stream().cuda_stream, *(t.data_ptr() for t in (*inputs, *outputs)))
-        ctx.save_for_backward(*inputs, prefix, code)
-        ctx.mark_non_differentiable(code)
-        return value, bits, code
 
-    @staticmethod
-    def backward(ctx: Any, grad_value: Tensor, grad_bits: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        residual, sigma, fine, coarse, log_weight, variance, prefix, code = ctx.saved_tensors
-        n, g = residual.shape[:2]
-        of_residual, of_sigma = torch.empty_like(residual), torch.empty_like(sigma)
-        of_variance = residual.new_empty(n, g, 2)
-        terms = torch.empty(n * g * _core.cuda_terms_size(), dtype=torch.uint8, device=residual.device)
-        of_fine, of_log_weight = torch.zeros_like(fine), torch.zeros_like(log_weight)
-        along = (prefix, code, grad_value.contiguous(), grad_bits.contiguous())
-        outputs = (of_residual, of_sigma, of_variance, terms, of_fine, of_log_weight)
-        tensors = (residual, sigma, fine, coarse, log_weight, variance, *along, *outputs)
-        _core.quantise_gradient_cuda(*ctx.sizes, torch.cuda.current_stream().cuda_stream, *(t.data_ptr() for t in tensors))
-        return of_residual, of_sigma, of_fine, None, of_log_weight, of_variance.sum((0, 1)), None, None
+@quantise.register_fake
+def _(
+    residual: Tensor,
+    sigma: Tensor,
+    fine: Tensor,
+    coarse: Tensor,
+    log_weight: Tensor,
+    variance: Tensor,
+    rvq_levels: int,
+    beta: float,
+) -> Any:
+    n, g, _ = residual.shape
+    prefix = residual.new_empty((g + 1, constants.SIGMA_COUNT) if residual.is_cuda else (0,), dtype=torch.int32)
+    code = residual.new_empty((n, g, rvq_levels), dtype=torch.uint8)
+    return residual.new_empty(residual.shape), residual.new_empty((n, g)), code, prefix
+
+
+@quantise_gradient.register_fake
+def _(residual: Tensor, sigma: Tensor, fine: Tensor, coarse: Tensor, log_weight: Tensor, variance: Tensor, *_: Any) -> Any:
+    return tuple(t.new_empty(t.shape) for t in (residual, sigma, fine, log_weight, variance))
+
+
+def keep_for_gradient(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    *tensors, ctx.rvq_levels, ctx.beta = inputs
+    _, _, code, prefix = output
+    ctx.save_for_backward(*tensors, prefix, code)
+
+
+def gradient(ctx: Any, grad_value: Tensor, grad_bits: Tensor, *_: None) -> tuple[Tensor | None, ...]:
+    *tensors, prefix, code = ctx.saved_tensors
+    found = quantise_gradient(*tensors, ctx.rvq_levels, ctx.beta, prefix, code, grad_value, grad_bits)
+    of_residual, of_sigma, of_fine, of_weight, of_variance = found
+    return of_residual, of_sigma, of_fine, None, of_weight, of_variance, None, None
+
+
+quantise.register_autograd(gradient, setup_context=keep_for_gradient)
 
 
 def reference(
@@ -198,7 +250,7 @@ def reference(
 
 
 def quantise_torch(residual: Tensor, sigma: Tensor, tables: Tables, rvq_levels: int, beta: float) -> tuple[Tensor, Tensor, Tensor]:
-    """What `Quantise` does, in torch, with a greedy search: for devices other than the CPU."""
+    """What the operator does, in torch, with a greedy search: for devices that it does not know."""
     code, value, bits, soft_value, soft_bits = reference(residual, sigma, tables, rvq_levels, beta)
     return value + soft_value - soft_value.detach(), bits + soft_bits - soft_bits.detach(), code
 
@@ -219,14 +271,11 @@ class Codebook(nn.Module):
         """See `network.Quantise`."""
         book, (b, d, h, w) = self.stages[index], residual.shape
         vectors, spread = (t.permute(0, 2, 3, 1).reshape(b * h * w, d // GROUP, GROUP) for t in (residual, sigma))
-        tables = book.tables()
-        if residual.device.type == "cpu":
-            value, bits, code = Quantise.apply(vectors, spread, *tables, book.rvq_levels, BETA)
-        elif residual.device.type == "cuda" and hasattr(_core, "quantise_cuda"):
-            value, bits, code = QuantiseCuda.apply(vectors, spread, *tables, book.rvq_levels, BETA)
+        if residual.device.type == "cpu" or (residual.is_cuda and cuda_available()):
+            value, bits, code, _ = quantise(vectors, spread, *book.tables(), book.rvq_levels, BETA)
         else:
-            value, bits, code = quantise_torch(vectors, spread, tables, book.rvq_levels, BETA)
-        if not torch.cuda.is_available() or not torch.cuda.is_current_stream_capturing():
+            value, bits, code = quantise_torch(vectors, spread, book.tables(), book.rvq_levels, BETA)
+        if not (residual.is_cuda and torch.cuda.is_current_stream_capturing()):  # a graph cannot count
             self.usage[index] = torch.bincount(code[..., -1].flatten().long(), minlength=book.coarse.shape[1])
         return value.reshape(b, h, w, d).permute(0, 3, 1, 2), bits.reshape(b, -1).sum(1)
 

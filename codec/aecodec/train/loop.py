@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 
@@ -86,7 +86,7 @@ class Learned(nn.Module):
 class Run:
     """The state of a training run, and the steps that move it on."""
 
-    def __init__(self, data: Path, out: Path, settings: Settings, shape: Shape, crops: Crops | None = None):
+    def __init__(self, data: Path, out: Path, settings: Settings, shape: Shape):
         self.out, self.settings, self.shape = out, settings, shape
         torch.manual_seed(settings.seed)
         self.train_paths, validation = split(data)
@@ -94,7 +94,6 @@ class Run:
         self.validation_paths = [path for path in chosen if load_or_skip(path) is not None]
         if not self.validation_paths:
             raise ValueError(f"{data}: no picture to validate on can be read")
-        self.crops = crops or Crops(self.train_paths, settings.batch, settings.crop, settings.seed)
         torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it
         self.model = Learned(shape).to(settings.device)
         self.net, self.codebook = self.model.net, self.model.codebook
@@ -105,9 +104,16 @@ class Run:
         self.names = [name for name, _ in named]  # in Adam's order
         shares = groupby(named, lambda item: rate_share(item[0]))
         groups = [{"params": [p for _, p in part], "share": share} for share, part in shares]
-        self.adam = torch.optim.Adam(groups, settings.learning_rate, betas=(0.9, 0.98), fused=True, capturable=settings.device == "cuda")
+        self.adam = torch.optim.Adam(
+            groups, settings.learning_rate, betas=(0.9, 0.98), fused=True, capturable=settings.device == "cuda"
+        )
         self.step, self.pixels, self.seconds, self.phase = 0, 0, 0.0, "scalar"
         self.history: list[dict] = []  # how the run came here: a command, its commit, and the pixels seen before it
+
+    @cached_property
+    def crops(self) -> Crops:
+        """Raises ValueError if no picture is large enough."""
+        return Crops(self.train_paths, self.settings.batch, self.settings.crop, self.settings.seed)
 
     def start(self) -> None:
         initialise(self.net, self.crops.sample(32, INITIAL).to(self.settings.device))
@@ -162,7 +168,7 @@ class Run:
         self.phase = "codebook"
 
     @torch.no_grad()
-    def tune_gain(self, x: Tensor, quality: Tensor) -> None:
+    def tune_gain(self, x: Tensor, quality: Tensor, rate: float) -> None:
         """Moves one stage's steps down the slope of the loss, measured by a difference.
 
         In the codebook phase the gains do not learn by backpropagation: through the soft assignment it sees 40 % of what a
@@ -177,7 +183,7 @@ class Run:
             stage.log_gain.bias.sub_(delta)
         slope = (found[0] - found[1]) / (GAIN_DELTA * (found[0] + found[1]))  # (B,) of the log of the loss
         downhill = (slope[:, None] * quality_features(quality)[:, :GAIN_FEATURES]).mean(0)
-        stage.log_gain.weight[:, :GAIN_FEATURES] -= GAIN_RATE * self.rate() * downhill
+        stage.log_gain.weight[:, :GAIN_FEATURES] -= GAIN_RATE * rate * downhill
 
     def losses(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `rate_distortion`; the loss has the preview's share."""
@@ -206,7 +212,7 @@ class Run:
             for stage in self.net.stages:
                 stage.log_gain.zero_grad(set_to_none=True)
             if self.step % GAIN_EVERY == 0:
-                self.tune_gain(x, quality)
+                self.tune_gain(x, quality, self.rate())
         nn.utils.clip_grad_norm_(self.model.parameters(), s.clip)
         self.adam.step()
         self.codebook.project()
@@ -311,6 +317,7 @@ def train(
                 settings = settings.annealed(counters["seconds"], anneal)
             run = Run(data, folder, settings, Shape.from_json(counters["shape"]))
             run.resume(resume / CHECKPOINT)
+        assert run.crops.pictures  # loaded here, where it is said in one line if there are none
     except (ValueError, FileNotFoundError, SafetensorError) as error:
         raise AecodecError(str(error)) from error
     run.loop()
