@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+import aecodec
 from conftest import psnr
 
 
@@ -66,6 +67,26 @@ def test_info(picture, tmp_path):
     assert "256 x 192 RGB" in text and "quality 42" in text
     facts = json.loads(run("info", tmp_path / "photo.aec", "--json").stdout)
     assert facts["quality"] == 42 and facts["bytes"] == (tmp_path / "photo.aec").stat().st_size
+
+
+def test_info_of_stages(picture, tmp_path):
+    run("compress", picture, "-q", 42)
+    aec, pictures = tmp_path / "photo.aec", tmp_path / "new" / "stages"
+    facts = json.loads(run("info", aec, "--stages", pictures, "--json").stdout)
+    stages = facts["stages"]
+    assert [s["scale"] for s in stages] == ["1/64", "1/32", "1/16", "1/16", "1/16", "1/8", "1/8"]
+    assert stages[-1]["together"] == sum(s["bytes"] for s in stages)
+    assert 0 <= sum(s["bytes"] for s in facts["streams"]) - stages[-1]["together"] < 25
+    shown = [np.asarray(Image.open(s["picture"])) for s in stages]
+    assert np.array_equal(shown[-1], aecodec.decompress(aec.read_bytes()))
+    quality = [psnr(p, np.asarray(Image.open(picture))) for p in shown]
+    assert quality[0] < quality[1] < quality[2] < quality[4] < quality[5] < quality[6]
+    assert "stage-0.png exists already" in fails(tmp_path, "info", aec, "--stages", pictures)
+    assert f"stage 6, at 1/8: {stages[6]['bytes']} bytes" in run("info", "-f", aec, "--stages", pictures).stdout
+    Image.new("RGB", (40, 40)).save(tmp_path / "flat.png")
+    run("compress", tmp_path / "flat.png")
+    assert "without loss" in fails(tmp_path, "info", tmp_path / "flat.aec", "--stages", tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_bad_input(picture, tmp_path):

@@ -145,6 +145,18 @@ def test_tokens_there_and_back(picture, data):
     assert aecodec.from_tokens(gray).ndim == 2
 
 
+def test_tokens_of_the_first_stages(data):
+    tokens = aecodec.tokens(data)
+    assert tokens.first(7).to_bytes() == data and len(tokens.bits()) == 7
+    assert abs(sum(tokens.bits()) / 8 - len(data)) < 60
+    three = tokens.first(3)
+    assert all(np.array_equal(a, b) for a, b in zip(three.stages[:3], tokens.stages[:3], strict=True))
+    assert not any(s.any() for s in three.stages[3:]) and tokens.stages[6].any()
+    assert three.bits()[:3] == tokens.bits()[:3]
+    with pytest.raises(aecodec.OptionError, match="0 to 7"):
+        tokens.first(8)
+
+
 def test_tokens_can_be_changed(data):
     """Without the codes of the finest stages the picture is what the prior expects there: what a truncated file shows."""
     tokens = aecodec.tokens(data)

@@ -1,9 +1,13 @@
-"""What is in a file, without decoding it."""
+"""What is in a file, and how its picture comes about, stage by stage."""
 
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from .decoder import Decoder
 from .model import shipped
+from .tokenizer import tokens
 
 
 def info(data: bytes, max_pixels: int) -> dict[str, Any]:
@@ -28,3 +32,16 @@ def info(data: bytes, max_pixels: int) -> dict[str, Any]:
         "streams": streams,
         "chunks": [{"type": c.kind.decode("latin-1"), "bytes": c.size} for c in index.everything()],
     }
+
+
+def stages(data: bytes, max_pixels: int, max_memory: int) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """The picture as it is after every stage, with what the prior expects in the place of all later ones, without alpha.
+
+    Yields, of each stage: scale (of its positions), bytes (of its codes under the prior, rounded), and the pixels, uint8 (H, W, 3)
+    or (H, W). Raises FileError; PictureError if pixels are kept without loss.
+    """
+    found = tokens(data, 0, max_pixels, max_memory)
+    for i, (stage, bits) in enumerate(zip(shipped().shape["stages"], found.bits(), strict=True)):
+        file = found.first(i + 1).to_bytes()
+        facts = {"scale": f"1/{8 << stage['level']}", "bytes": round(bits / 8)}
+        yield facts, Decoder(file, max_pixels=max_pixels, max_memory=max_memory).decode()

@@ -1,6 +1,6 @@
 """Pictures as the indices of their codewords: what a sequence model or a retrieval system reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from .container import Contents
 from .decoder import Decoder
 from .encoder import encode, header_for
 from .errors import PictureError
+from .header import Header
 from .model import shipped
 from .picture import Picture
 
@@ -47,14 +48,34 @@ class Tokens:
             PictureError: an array has another shape or dtype, or an index is impossible where it stands.
             OptionError: the quality is out of range.
         """
+        header, streams, _ = self._coded()
+        return container.write(Contents(header, streams, qualities=quality_map.pack(self.qualities, self.quality)))
+
+    def bits(self) -> list[float]:
+        """What each stage's codes take under the prior; errors as those of `to_bytes`."""
+        return self._coded()[2]
+
+    def first(self, stages: int) -> "Tokens":
+        """The first stages' codes, and what the prior expects (index 0) in the place of all others.
+
+        Args:
+            stages: how many are kept, 0 to all of them.
+
+        Raises:
+            OptionError: there are not so many.
+        """
+        count = whole("the number of stages", stages, 0, len(self.stages))
+        return replace(self, stages=[s if i < count else np.zeros_like(s) for i, s in enumerate(self.stages)])
+
+    def _coded(self) -> tuple[Header, list[list[bytes]], list[float]]:
+        """-> a header, the streams [stream][tile], the bits of every stage."""
         model = shipped()
         height, width = (whole(name, side, 1) for name, side in (("height", self.height), ("width", self.width)))
         h = header_for(height, width, self.quality, self.gray, model)
         try:
-            streams, _ = model.network.encode_codes(self.stages, model.frame(h, self.qualities))
+            return h, *model.network.encode_codes(self.stages, model.frame(h, self.qualities))
         except (TypeError, ValueError) as error:
             raise PictureError(f"these are no tokens of a picture: {error}") from error
-        return container.write(Contents(h, streams, qualities=quality_map.pack(self.qualities, self.quality)))
 
 
 def tokens(image: Any, quality: int, max_pixels: int, max_memory: int) -> Tokens:

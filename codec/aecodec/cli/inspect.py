@@ -4,7 +4,7 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,15 +22,20 @@ AMPLIFICATION = 8  # of differences, in the picture of them
 
 @click.command()
 @click.argument("source", metavar="FILE", type=FILE)
+@click.option("--stages", "folder", type=FILE, help="A folder for pictures of what there is after each stage of codes.")
+@click.option("-f", "--force", is_flag=True, help="Replace existing pictures of stages.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @limits
-def info(source: Path, as_json: bool, limit_pixels: int, limit_memory: float) -> None:
+def info(source: Path, folder: Path | None, force: bool, as_json: bool, limit_pixels: int, limit_memory: float) -> None:
     """Say what is in an .aec file."""
     from ..inspection import info
 
+    data = source.read_bytes()
     try:
-        facts = info(source.read_bytes(), limit_pixels)
-    except AecodecError as error:
+        facts = info(data, limit_pixels)
+        if folder is not None:
+            facts["stages"] = write_stages(data, folder, force, limit_pixels, int(limit_memory))
+    except (FileError, PictureError) as error:
         raise type(error)(f"{source}: {error}") from error
     if as_json:
         click.echo(json.dumps(facts, indent=2))
@@ -53,6 +58,23 @@ def info(source: Path, as_json: bool, limit_pixels: int, limit_memory: float) ->
         tiles = stream["tiles"]
         each = f"{len(tiles)} tile{'s' * (len(tiles) > 1)}" + (f" of {min(tiles)} to {max(tiles)} bytes" if len(tiles) > 1 else "")
         click.echo(f"codes at {' and '.join(stream['scales'])}: {stream['bytes']} bytes in {each}")
+    for number, stage in enumerate(facts.get("stages", ())):
+        click.echo(f"stage {number}, at {stage['scale']}: {stage['bytes']} bytes, together {stage['together']}: {stage['picture']}")
+
+
+def write_stages(data: bytes, folder: Path, force: bool, limit_pixels: int, limit_memory: int) -> list[dict[str, Any]]:
+    """The picture after every stage, as a file -> what there is to say of each."""
+    from ..inspection import stages
+    from ..picture import Picture
+
+    found: list[dict[str, Any]] = []
+    for number, (facts, pixels) in enumerate(stages(data, limit_pixels, limit_memory)):
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / f"stage-{number}.png"
+        with writing(target, not force) as out:
+            Picture(pixels).save(out, "PNG")
+        found.append({**facts, "together": sum(f["bytes"] for f in found) + facts["bytes"], "picture": str(target)})
+    return found
 
 
 @click.command()
