@@ -22,7 +22,7 @@ from aecodec.model import shipped
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
-PAGES = ("README.md", "MODEL_CARD.md", "docs/effort.md")
+PAGES = ("README.md", "MODEL_CARD.md", "docs/effort.md", "docs/beyond.md")
 MARKS = "†‡§¶"
 MEASURED = re.compile(r"\d (%|dB|GB|µs)|\d\.?\d* times as (fast|long)")  # what says that a block has figures
 STRICT = ("How small", "How fast, and how much memory")  # the README's sections in which any digit does
@@ -215,7 +215,12 @@ EFFORT = [
     *(("effort", f"| {e} | {{time:.2f}} | {{bd_rate:+.2f}} % |", lambda r, e=e: levels(r)[e]) for e in range(1, 10)),
     ("effort-kodak", "on the 24 Kodak pictures by {:.1f} %", lambda r: [-levels(r)[7]["bd_rate"]]),
 ]
-SHOWN = [("README.md", *row) for row in README] + [("docs/effort.md", *row) for row in EFFORT]
+BEYOND = [("placeholder", f"| {n} | {{:.2f}} dB |", lambda r, n=n: [r["length"][n]["psnr"]]) for n in ("20", "28", "34", "40")]
+SHOWN = [
+    *(("README.md", *row) for row in README),
+    *(("docs/effort.md", *row) for row in EFFORT),
+    *(("docs/beyond.md", *row) for row in BEYOND),
+]
 
 
 @pytest.mark.parametrize("name, source, template, values", SHOWN, ids=lambda v: v if isinstance(v, str) else "")

@@ -44,9 +44,11 @@ __all__ = [
     "compress_file",
     "decompress",
     "decompress_file",
+    "from_placeholder",
     "from_tokens",
     "info",
     "nearest",
+    "placeholder",
     "sample",
     "tokens",
 ]
@@ -232,6 +234,45 @@ def sample(
         sample_file(size, seed=seed, temperature=temperature, quality=quality, like=like, stage=stage, threads=threads),
         threads=threads,
     )
+
+
+def placeholder(image: "np.ndarray | Image", length: int = 28) -> str:
+    """A picture as a short string, to be shown until the picture itself is there: the job of BlurHash and ThumbHash.
+
+    Args:
+        image: a picture as `compress` takes it; alpha is kept.
+        length: the most characters that the string may have, 6 to 100.
+
+    Returns:
+        characters A to Z, a to z, 0 to 9, - and _, which `from_placeholder` and examples/placeholder.js turn into a picture.
+
+    Raises:
+        PictureError: the picture is not of this kind.
+        OptionError: the length is out of range, or too short for this picture.
+    """
+    from .picture import Picture
+    from .placeholders import encode
+
+    return encode(Picture.of(image), length)
+
+
+def from_placeholder(text: str, size: tuple[int, int] | None = None) -> "np.ndarray":
+    """The picture that a placeholder string stands for.
+
+    Args:
+        text: what `placeholder` gave.
+        size: (width, height) in pixels, 1 to 4096 each; by default 32 for the longer side, and the other by the picture's ratio.
+
+    Returns:
+        uint8 (height, width, 3) or (height, width), with alpha (height, width, 4) or (height, width, 2); the same on every machine.
+
+    Raises:
+        DamagedFile: the string is no placeholder.
+        OptionError: the size is out of range.
+    """
+    from .placeholders import decode
+
+    return decode(text, size).to_array()
 
 
 def __getattr__(name: str) -> Any:

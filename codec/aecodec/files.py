@@ -1,11 +1,13 @@
 """Whole files: read, compress or decompress, and write."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 
 from . import encoder
-from .decoder import decode
+from .container import MAGIC
+from .decoder import Decoder, decode
 from .errors import OptionError
 from .options import EFFORT_DEFAULT, MAX_MEMORY, MAX_PIXELS, QUALITY_DEFAULT, mode_of
 from .picture import Picture
@@ -18,6 +20,18 @@ def refuse_same(source: Path, target: Path) -> None:
     """Raises OptionError if two paths are one file, which the result would replace."""
     if source.is_file() and target.is_file() and source.samefile(target):
         raise OptionError(f"{source}: input and output are the same file")
+
+
+def load_reduced(source: Path | bytes, side: int) -> Picture:
+    """A picture file or an .aec file, by its first bytes; of the latter an eighth, if that has `side` pixels a side.
+
+    Of an animation, the first frame. Raises PictureError, FileError, OSError.
+    """
+    data = source if isinstance(source, bytes) else source.read_bytes()
+    if not data.startswith(MAGIC):
+        return Picture.load(io.BytesIO(data), first_frame=True)
+    with Decoder(data) as decoder:
+        return decoder.picture(8 if min(decoder.size) >= 8 * side else 1)
 
 
 def compress_file(

@@ -8,7 +8,7 @@ import click
 
 from .. import __version__
 from ..errors import AecodecError
-from . import compress, decompress, inspect, lab, sample, signals
+from . import compress, decompress, inspect, lab, placeholder, sample, signals
 from .batch import one_line
 
 
@@ -49,6 +49,7 @@ for command in (
     inspect.verify,
     inspect.compare,
     sample.sample,
+    placeholder.placeholder,
     lab.train,
     lab.bench,
 ):
