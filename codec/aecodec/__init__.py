@@ -69,6 +69,7 @@ def compress(
     protect: bool = False,
     lossless: bool = False,
     roi: "np.ndarray | None" = None,
+    denoise: "str | float | None" = None,
     threads: int = 0,
 ) -> bytes:
     """Compresses a picture to the bytes of an .aec file.
@@ -85,6 +86,8 @@ def compress(
             any one of the coarsest tiles if they are lost or damaged. A picture that is kept without loss has none.
         roi: regions of interest: offsets of quality, -99 to 99, whole numbers (H, W), a pixel each. Every 64x64 pixels get the
             largest offset of theirs. None for the same quality everywhere.
+        denoise: "auto" to take out the noise that the picture has, or the standard deviation of the noise, 0 to 100 in pixel values
+            of 8 bits, which is taken out then; None to keep it. See docs/beyond.md.
         threads: 0 for one a core.
         lossless: keep every sample as it is, whatever the picture and its size. Of Pillow images, 16-bit colours are kept if they
             are opened from a PNG or TIFF file and not loaded yet.
@@ -94,14 +97,15 @@ def compress(
 
     Raises:
         PictureError: the picture is not of this kind.
-        OptionError: the quality or the effort is out of range.
+        OptionError: the quality, the effort or the noise is out of range, or both lossless and denoise are given.
     """
     from . import encoder
+    from .denoising import denoised
     from .options import mode_of
     from .picture import Picture
 
-    mode = mode_of(lossless)
-    return encoder.encode(Picture.of(image), quality, threads, effort=effort, mode=mode, protect=protect, roi=roi).data
+    picture, _ = denoised(Picture.of(image), denoise, lossless, threads)
+    return encoder.encode(picture, quality, threads, effort=effort, mode=mode_of(lossless), protect=protect, roi=roi).data
 
 
 def decompress(data: bytes, *, threads: int = 0, max_pixels: int = MAX_PIXELS, max_memory: int = MAX_MEMORY) -> "np.ndarray":

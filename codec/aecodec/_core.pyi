@@ -247,3 +247,12 @@ class Network:
         self, frame: Frame, scale: int = 1, region: tuple[int, int, int, int] | None = None
     ) -> list[tuple[int, int, int, int]]:
         """The tiles that `decode` needs: of every stream (top, left, bottom, right) in tiles."""
+
+class Denoiser:
+    """The fixed-point network that takes noise out of pictures."""
+
+    def __init__(self, shape: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> None:
+        """Raises ValueError if a tensor is missing, of another size, or could overflow a sum."""
+
+    def run(self, pixels: NDArray[np.uint8], level: int, threads: int = 0) -> NDArray[np.uint8]:
+        """pixels: (H, W, 3); level: of the noise, 1 to 100. Returns (H, W, 3). Raises ValueError if either is anything else."""

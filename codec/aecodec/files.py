@@ -8,6 +8,7 @@ import numpy as np
 from . import encoder
 from .container import MAGIC
 from .decoder import Decoder, decode
+from .denoising import denoised
 from .errors import OptionError
 from .options import EFFORT_DEFAULT, MAX_MEMORY, MAX_PIXELS, QUALITY_DEFAULT, mode_of
 from .picture import Picture
@@ -42,6 +43,7 @@ def compress_file(
     effort: int = EFFORT_DEFAULT,
     protect: bool = False,
     roi: np.ndarray | None = None,
+    denoise: str | float | None = None,
     lossless: bool = False,
     threads: int = 0,
 ) -> int:
@@ -52,7 +54,7 @@ def compress_file(
         target: the .aec file, which is replaced if it exists.
         quality: a whole number, 1 to 100; of no effect if lossless.
         effort: 1 to 9, fast to small; see docs/effort.md.
-        protect, roi: see `compress`; the roi is of the picture as it is upright.
+        protect, roi, denoise: see `compress`; the roi is of the picture as it is upright.
         threads: 0 for one a core.
         lossless: keep every sample as it is, of 8 or 16 bits.
 
@@ -61,12 +63,13 @@ def compress_file(
 
     Raises:
         PictureError: the source is no picture, or one that the format has no place for.
-        OptionError: the quality or the effort is out of range, or source and target are the same file.
+        OptionError: the quality, the effort or the noise is out of range, both lossless and denoise are given, or source and target
+            are the same file.
         OSError: a file cannot be read or written.
     """
     refuse_same(Path(source), Path(target))
-    mode = mode_of(lossless)
-    encoding = encoder.encode(Picture.load(Path(source)), quality, threads, effort=effort, mode=mode, protect=protect, roi=roi)
+    picture, _ = denoised(Picture.load(Path(source)), denoise, lossless, threads)
+    encoding = encoder.encode(picture, quality, threads, effort=effort, mode=mode_of(lossless), protect=protect, roi=roi)
     with replacing(Path(target)) as out:
         out.write(encoding.data)
     return len(encoding.data)

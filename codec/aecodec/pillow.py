@@ -11,7 +11,7 @@ im.save("x.aec") takes these options:
     quality: a whole number, 1 to 100.
     effort: 1 to 9, fast to small; see docs/effort.md.
     lossless: True to keep every sample as it is.
-    protect, roi: a protective copy, regions of interest; see `aecodec.compress`.
+    protect, roi, denoise: a protective copy, regions of interest, noise to take out; see `aecodec.compress`.
     icc_profile, exif, xmp: bytes (exif also an Image.Exif), or None to leave out what the picture brought along. The orientation
         of the exif that is passed, or else of the picture's own, is applied to the pixels and cleared.
 
@@ -31,6 +31,7 @@ from . import encoder, metadata
 from .arguments import buffer
 from .container import MAGIC
 from .decoder import SCALES, Decoder
+from .denoising import denoised
 from .errors import AecodecError, OptionError
 from .files import SUFFIX
 from .options import EFFORT_DEFAULT, MAX_MEMORY, MAX_PIXELS, QUALITY_DEFAULT, mode_of
@@ -127,6 +128,7 @@ def save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     protect, roi = bool(options.get("protect")), options.get("roi")
     try:
         mode = mode_of(bool(options.get("lossless")))
+        picture, _ = denoised(picture, options.get("denoise"), mode == "lossless")
         file.write(encoder.encode(picture, quality, effort=effort, mode=mode, protect=protect, roi=roi).data)
     except AecodecError as error:
         raise ValueError(str(error)) from error

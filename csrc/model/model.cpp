@@ -220,4 +220,15 @@ Model::Model(const NetworkShape& network_shape, const Tensors& t) : shape(networ
         heads.push_back(load_head(t, numbered("preview", scale), shape, scale, count));
 }
 
+DenoiserModel::DenoiserModel(int channels, int hidden, int count, const Tensors& t) {
+    const std::string name = "denoiser";
+    expect(name, "channels", channels, 0, kMaxChannels);
+    expect(name, "hidden", hidden, 0, kMaxChannels);
+    expect(name, "blocks", count, 0, kMaxBlocks);
+    constexpr int kSamples = 3 * kDenoiserSide * kDenoiserSide;
+    stem = load_conv(t, "stem", kSamples, channels, 1);
+    for (int i = 0; i < count; ++i) blocks.push_back(load_block(t, numbered("blocks", i), channels, hidden));
+    head = load_conv(t, "head", channels, kSamples, 1);
+}
+
 }  // namespace aec

@@ -96,4 +96,15 @@ struct Model {
     std::vector<Head> heads;  // the first is the full picture's
 };
 
+// What takes noise out of a picture before it is coded; aecodec/network/denoiser.py explains it.
+constexpr int kDenoiserSide = 4;  // pixels on a side of a position
+
+struct DenoiserModel {
+    // Throws std::invalid_argument.
+    DenoiserModel(int channels, int hidden, int blocks, const Tensors& tensors);
+
+    Conv stem, head;
+    std::vector<Block> blocks;
+};
+
 }  // namespace aec

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "python/arrays.h"
+#include "runtime/denoiser.h"
 
 namespace aec::python {
 namespace {
@@ -20,6 +21,12 @@ const T* tensor(const py::dict& tensors, const std::string& name, int64_t size) 
     const auto a = py::reinterpret_borrow<Array<T>>(value);
     if (a.size() != size) throw std::invalid_argument("the model's tensor " + name + " has the wrong size");
     return a.data();
+}
+
+Tensors tensors_of(const py::dict& tensors) {
+    return {[tensors](const std::string& name, int64_t size) { return tensor<int16_t>(tensors, name, size); },
+            [tensors](const std::string& name, int64_t size) { return tensor<int32_t>(tensors, name, size); },
+            [tensors](const std::string& name, int64_t size) { return tensor<float>(tensors, name, size); }};
 }
 
 std::unique_ptr<Network> make_network(const py::dict& shape, const py::dict& tensors) {
@@ -39,10 +46,24 @@ std::unique_ptr<Network> make_network(const py::dict& shape, const py::dict& ten
         }
     s.feature_bits = shape["feature_bits"].cast<int>();
     s.codewords = shape["codewords"].cast<int>();
-    const Tensors t{[&](const std::string& name, int64_t size) { return tensor<int16_t>(tensors, name, size); },
-                    [&](const std::string& name, int64_t size) { return tensor<int32_t>(tensors, name, size); },
-                    [&](const std::string& name, int64_t size) { return tensor<float>(tensors, name, size); }};
-    return std::make_unique<Network>(Model(s, t));
+    return std::make_unique<Network>(Model(s, tensors_of(tensors)));
+}
+
+std::unique_ptr<Denoiser> make_denoiser(const py::dict& shape, const py::dict& tensors) {
+    auto field = [&](const char* name) { return shape[name].cast<int>(); };
+    return std::make_unique<Denoiser>(
+        DenoiserModel(field("channels"), field("hidden"), field("blocks"), tensors_of(tensors)));
+}
+
+Array<uint8_t> denoise(const Denoiser& denoiser, const Array<uint8_t>& pixels, int level, int threads) {
+    if (pixels.ndim() != 3 || pixels.shape(2) != 3) throw py::value_error("pixels must be (height, width, 3)");
+    Array<uint8_t> clean({pixels.shape(0), pixels.shape(1), py::ssize_t{3}});
+    uint8_t* p = clean.mutable_data();
+    {
+        py::gil_scoped_release release;
+        denoiser.run(pixels.data(), pixels.shape(0), pixels.shape(1), level, threads, p);
+    }
+    return clean;
 }
 
 py::tuple to_python(const Encoded& e) {
@@ -197,6 +218,11 @@ void add_network(py::module_& m) {
              "The codes of every stage, (h, w, groups, rvq_levels) each.")
         .def("tiles", &tiles, "frame"_a, "scale"_a = 1, "region"_a = py::none(),
              "The tiles of every stream that decode needs, as (top, left, bottom, right) in tiles.");
+
+    py::class_<Denoiser>(m, "Denoiser", plain, "The fixed-point network that takes noise out of pictures.")
+        .def(py::init(&make_denoiser), "shape"_a, "tensors"_a)
+        .def("run", &denoise, exact("pixels"), "level"_a, "threads"_a = 0,
+             "Pixels (h, w, 3) without noise of this level, 1 to 100.");
 }
 
 }  // namespace aec::python

@@ -77,7 +77,7 @@ View Network::view(const Frame& frame, int scale, const std::optional<Rectangle>
 std::vector<RowStreamPointer> Network::analysis(const uint8_t* pixels, const Frame& frame, const Tiling& tiling,
                                                 int threads) const {
     std::vector<RowStreamPointer> levels;
-    RowStreamPointer e = stem(model_.stem, pixels, frame.height, frame.width, tiling.whole(0).height(),
+    RowStreamPointer e = stem(model_.stem, kBlock, pixels, frame.height, frame.width, tiling.whole(0).height(),
                               tiling.whole(0).width(), threads);
     for (size_t i = 0; i < model_.analysis.size(); ++i) {
         if (i) e = downsample(model_.down[i - 1], e, threads);

@@ -44,10 +44,11 @@ class Zeros : public RowStream {
 
 class Stem : public RowStream {
 public:
-    Stem(const Conv& conv, const uint8_t* pixels, int64_t picture_height, int64_t picture_width, int64_t rows,
-         int64_t columns, int threads)
+    Stem(const Conv& conv, int64_t side, const uint8_t* pixels, int64_t picture_height, int64_t picture_width,
+         int64_t rows, int64_t columns, int threads)
         : RowStream(rows, columns, whole(rows, columns), conv.out, threads),
           conv_(conv),
+          side_(side),
           pixels_(pixels),
           picture_height_(picture_height),
           picture_width_(picture_width) {}
@@ -58,24 +59,25 @@ private:
             std::vector<int16_t> blocks(width * conv_.in);
             std::vector<int32_t> sums(width * channels);
             for (int64_t y = begin + first; y < begin + last; ++y) {
-                for (int i = 0; i < kBlock; ++i) read(y * kBlock + i, blocks.data() + i * kBlock);
+                for (int64_t i = 0; i < side_; ++i) read(y * side_ + i, blocks.data() + i * side_);
                 conv_1x1(conv_, blocks.data(), width, sums.data());
                 saturate(sums.data(), row(y), width * channels);
             }
         });
     }
-    // One row of pixels, to where it lies in the first block: blocks are [3][kBlock][kBlock].
+    // One row of pixels, to where it lies in the first block: blocks are [3][side][side].
     void read(int64_t y, int16_t* blocks) const {
         const uint8_t* line = pixels_ + std::min(y, picture_height_ - 1) * picture_width_ * 3;
         for (int64_t x = 0; x < width; ++x)
-            for (int j = 0; j < kBlock; ++j) {
-                const uint8_t* pixel = line + std::min(x * kBlock + j, picture_width_ - 1) * 3;
+            for (int64_t j = 0; j < side_; ++j) {
+                const uint8_t* pixel = line + std::min(x * side_ + j, picture_width_ - 1) * 3;
                 for (int c = 0; c < 3; ++c)
-                    blocks[x * conv_.in + c * kBlock * kBlock + j] = static_cast<int16_t>(pixel[c] - 128);
+                    blocks[x * conv_.in + c * side_ * side_ + j] = static_cast<int16_t>(pixel[c] - 128);
             }
     }
 
     const Conv& conv_;
+    const int64_t side_;
     const uint8_t* pixels_;
     const int64_t picture_height_, picture_width_;
 };
@@ -187,9 +189,9 @@ private:
 RowStreamPointer zeros(int64_t height, int64_t width, Rectangle area, int64_t channels, int threads) {
     return std::make_shared<Zeros>(height, width, area, channels, threads);
 }
-RowStreamPointer stem(const Conv& conv, const uint8_t* pixels, int64_t height, int64_t width, int64_t rows,
-                      int64_t columns, int threads) {
-    return std::make_shared<Stem>(conv, pixels, height, width, rows, columns, threads);
+RowStreamPointer stem(const Conv& conv, int64_t side, const uint8_t* pixels, int64_t height, int64_t width,
+                      int64_t rows, int64_t columns, int threads) {
+    return std::make_shared<Stem>(conv, side, pixels, height, width, rows, columns, threads);
 }
 RowStreamPointer residual_block(const Block& block, RowStreamPointer in, Rectangle area, const Qualities& qualities,
                                 int threads) {

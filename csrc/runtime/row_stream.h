@@ -119,10 +119,10 @@ void for_each_strip(RowCursor& in, const Body& body) {
 }
 
 RowStreamPointer zeros(int64_t height, int64_t width, Rectangle area, int64_t channels, int threads);
-// Blocks of kBlock x kBlock pixels, [height][width][3], as features of a map of rows x columns; beyond the picture's
-// edge its last row and column go on.
-RowStreamPointer stem(const Conv& conv, const uint8_t* pixels, int64_t height, int64_t width, int64_t rows,
-                      int64_t columns, int threads);
+// Blocks of side x side pixels, [height][width][3], as features of a map of rows x columns; beyond the picture's edge
+// its last row and column go on. conv.in is 3 side².
+RowStreamPointer stem(const Conv& conv, int64_t side, const uint8_t* pixels, int64_t height, int64_t width,
+                      int64_t rows, int64_t columns, int threads);
 RowStreamPointer residual_block(const Block& block, RowStreamPointer in, Rectangle area, const Qualities& qualities,
                                 int threads);
 RowStreamPointer downsample(const Conv& conv, RowStreamPointer in, int threads);  // 2x2, stride 2, of a whole map

@@ -35,6 +35,7 @@ class Outcome:
     psnr: float | None = None  # dB, if it was asked for and there is a loss
     ssimulacra2: float | None = None  # likewise
     lossless: bool | None = None  # of what was compressed
+    noise: float | None = None  # that was taken out, if that was asked for: its standard deviation
     message: str = ""  # why it failed, or what is wrong with the input all the same
 
 

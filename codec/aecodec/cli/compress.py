@@ -45,6 +45,16 @@ class Interest(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is not of the form X,Y,WIDTH,HEIGHT=+20", param, context)
 
 
+class Noise(click.ParamType):  # type: ignore[type-arg]
+    name = "auto|sigma"
+
+    def convert(self, value: str, param: click.Parameter | None, context: click.Context | None) -> str | float:
+        try:
+            return value if value == "auto" else float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither auto nor the standard deviation of noise", param, context)
+
+
 @click.command(short_help="Compress pictures to .aec files.")
 @click.argument("inputs", metavar="IN... [OUT.aec]", type=click.Path(path_type=Path, allow_dash=True), nargs=-1, required=True)
 @click.option("-q", "--quality", type=click.IntRange(QUALITY_MIN, QUALITY_MAX), help=f"[default: {QUALITY_DEFAULT}]")
@@ -63,6 +73,13 @@ class Interest(click.ParamType):  # type: ignore[type-arg]
 @click.option("--lossless", is_flag=True, help="Keep every sample of 8 or 16 bits as it is.")
 @click.option("--protect", is_flag=True, help="Add a protective copy of the coarse codes: up to a quarter more bytes.")
 @click.option("--roi", type=Interest(), multiple=True, help="A region of interest, and its offset of quality; may be repeated.")
+@click.option(
+    "--denoise",
+    type=Noise(),
+    is_flag=False,
+    flag_value="auto",
+    help="Take out the noise that there is (auto), or noise of this standard deviation, 0 to 100.",
+)
 @click.option("--strip", is_flag=True, help="Drop ICC profile, EXIF and XMP.")
 @click.option("--first-frame", is_flag=True, help="Of animations, take the first picture.")
 @click.option(
@@ -80,6 +97,7 @@ def compress(
     lossless: bool,
     protect: bool,
     roi: tuple["Region", ...],
+    denoise: str | float | None,
     strip: bool,
     first_frame: bool,
     limit_pixels: int,
@@ -96,7 +114,7 @@ def compress(
 
     jobs, single = plan(inputs, common.output, common.recursive, is_picture, SUFFIX, is_aec)
     workers, threads = batch.threads_of(len(jobs), common)
-    wish = Wish(quality, target_size, target_bpp, target_psnr, target_ssimulacra2, lossless, effort, protect, roi)
+    wish = Wish(quality, target_size, target_bpp, target_psnr, target_ssimulacra2, lossless, effort, protect, roi, denoise)
 
     def work(job: Job) -> Outcome:
         outcome = compress_one(job, wish, threads, strip, first_frame, limit_pixels, not common.force)
@@ -120,6 +138,7 @@ class Wish:
     effort: int
     protect: bool
     regions: tuple["Region", ...]  # of interest, with their offsets of quality
+    denoise: str | float | None
 
     @property
     def searched(self) -> bool:
@@ -148,6 +167,7 @@ class Wish:
 
 
 def compress_one(job: Job, wish: Wish, threads: int, strip: bool, first_frame: bool, limit_pixels: int, exclusive: bool) -> Outcome:
+    from ..denoising import denoised
     from ..picture import Picture
 
     if job.source == STREAM:
@@ -158,6 +178,7 @@ def compress_one(job: Job, wish: Wish, threads: int, strip: bool, first_frame: b
         before, picture = job.source.stat().st_size, Picture.load(job.source, first_frame, limit_pixels)
     if strip:
         picture = replace(picture, metadata={}, notes=())
+    picture, noise = denoised(picture, wish.denoise, wish.lossless, threads)
     found = wish.meet(picture, threads)
     data, exact = found.encoding.data, found.encoding.lossless
     with batch.writing(job.target, exclusive) as out:
@@ -165,7 +186,8 @@ def compress_one(job: Job, wish: Wish, threads: int, strip: bool, first_frame: b
     names, sizes = (str(job.source), str(job.target)), (before, len(data), picture.width, picture.height)
     psnr, ssimulacra2 = (None if exact or wished is None else found.score for wished in (wish.psnr, wish.ssimulacra2))
     message = batch.noted(job, picture.notes)
-    return Outcome(*names, "done", *sizes, found.quality, psnr, ssimulacra2, exact, message)
+    taken = None if wish.denoise is None else round(noise, 1)
+    return Outcome(*names, "done", *sizes, found.quality, psnr, ssimulacra2, exact, taken, message)
 
 
 def describe(outcome: Outcome, name: str, searched: bool) -> str:
@@ -178,6 +200,8 @@ def describe(outcome: Outcome, name: str, searched: bool) -> str:
         line += f", {8 * outcome.bytes_after / (outcome.width * outcome.height):.4f} bits per pixel"
         line += "" if outcome.psnr is None else f", {outcome.psnr:.2f} dB"
         line += "" if outcome.ssimulacra2 is None else f", SSIMULACRA2 {outcome.ssimulacra2:.2f}"
+    if outcome.noise is not None:
+        line += f"; noise of {outcome.noise:.1f} taken out" if outcome.noise else "; no noise to take out"
     return line
 
 
