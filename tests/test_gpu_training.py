@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from test_train import TINY, pictures  # noqa: F401
 
+from aecodec.train.data import split
 from aecodec.train.loop import Learned
 from aecodec.train.resident import Resident
 from conftest import PHOTO
@@ -68,5 +69,6 @@ def test_a_run_trains_validates_and_comes_home(pictures, tmp_path):  # noqa: F81
     assert log[0]["pictures"] >= 40 and log[-1]["step"] > 0 and np.isfinite(log[-1]["validation_loss"])
     for name in ("average", "trunk"):
         with safe_open(tmp_path / "run" / f"{name}.0.safetensors", "pt") as f:
-            assert json.loads(f.metadata()["record"])["pixels"] > 5
+            made = json.loads(f.metadata()["record"])
+            assert made["pixels"] > 5 and made["pictures"] == len(split(pictures)[0])  # and none of those held out
             assert set(f.keys()) == set(start)

@@ -23,7 +23,7 @@ from aecodec.bench.summary import Curve, bd_rate
 from aecodec.decoder import decode
 from aecodec.model import SHIPPED, Model, shipped
 from aecodec.picture import Picture
-from aecodec.train.data import split
+from aecodec.train.data import evenly, split
 
 ROOT = Path(__file__).parent.parent
 QUALITIES = (5, 15, 25, 35, 45, 55, 65, 75, 85, 95)
@@ -60,8 +60,7 @@ def main() -> None:
     if len(arguments) != 2:
         sys.exit(__doc__)
     candidate, held_out = Model(Path(arguments[0])), split(Path(arguments[1]))[1]
-    chosen = held_out[:: max(1, len(held_out) // PICTURES)]
-    pictures = [np.ascontiguousarray(Picture.load(p).pixels[:MAX_SIDE, :MAX_SIDE]) for p in chosen]
+    pictures = [np.ascontiguousarray(Picture.load(p).pixels[:MAX_SIDE, :MAX_SIDE]) for p in evenly(held_out, PICTURES)]
     pictures = [p for p in pictures if p.ndim == 3]
     old, new = curve(ours(shipped()), pictures, "shipped"), curve(ours(candidate), pictures, "candidate")
     avif = curve(CODECS["avif444"](), pictures, "AVIF")

@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,9 @@ def train(a: argparse.Namespace, supply: Supply, resident: Resident, started: fl
         return found
 
     def save(name: str, learned: torch.nn.Module, **more: Any) -> None:
-        save_parts(a.out, name, learned.state_dict(), {"pixels": run.pixels, "history": run.history, **more})
+        made = {"pixels": run.pixels, "history": run.history, "steps": run.step, "pictures": len(resident.photographs)}
+        made |= {"minutes": round((time.time() - started) / 60, 1), "settings": asdict(settings)}
+        save_parts(a.out, name, learned.state_dict(), {**made, **more})
 
     receive(FIRST_PICTURES)
     log(pictures=len(resident.photographs), device=torch.cuda.get_device_name() if on_gpu else "cpu")

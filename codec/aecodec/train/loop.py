@@ -30,7 +30,7 @@ from ..network.modules import channels_last
 from ..network.network import Network, Shape, compute_in, initialise, quality_features
 from ..options import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from . import checkpoint, lloyd
-from .data import Crops, load_or_skip, split
+from .data import Crops, evenly, load_or_skip, split
 from .draws import NOISE, QUALITIES, generator
 from .grow import grow
 from .scalar import quantise_scalar, quantise_scalar_exact
@@ -90,7 +90,7 @@ class Run:
         self.out, self.settings, self.shape = out, settings, shape
         torch.manual_seed(settings.seed)
         self.train_paths, validation = split(data)
-        chosen = validation[:: max(1, len(validation) // settings.validation_pictures)]
+        chosen = evenly(validation, settings.validation_pictures)
         self.validation_paths = [path for path in chosen if load_or_skip(path) is not None]
         if not self.validation_paths:
             raise ValueError(f"{data}: no picture to validate on can be read")

@@ -16,7 +16,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .data import CONTRAST, GRAY_SHARE, SATURATION, SCENE_SHARE, SYNTHETIC_SHARE, VIVID_SHARE, load_or_skip, pictures, vivid
+from .data import (
+    CONTRAST,
+    GRAY_SHARE,
+    SATURATION,
+    SCENE_SHARE,
+    SYNTHETIC_SHARE,
+    VIVID_SHARE,
+    is_validation,
+    load_or_skip,
+    pictures,
+    vivid,
+)
 from .scenes import scene
 from .synthetic import synthetic
 
@@ -36,7 +47,7 @@ def draw(seed_and_size: tuple[int, int]) -> np.ndarray:
 
 
 class Supply:
-    """Pictures of a folder, those that come into it later too, and drawings without end, made by other processes."""
+    """The training pictures of a folder, those that come into it later too, and drawings without end, made by other processes."""
 
     def __init__(self, folder: Path, sizes: list[int], jobs: int, seed: int):
         """sizes: of the drawings, in turns."""
@@ -49,7 +60,7 @@ class Supply:
         known: set[str] = set()
         seeds = itertools.count(self.seed)
         while True:
-            new = [p for p in pictures(self.folder) if p.name not in known]
+            new = [p for p in pictures(self.folder) if p.name not in known and not is_validation(p)]
             known |= {p.name for p in new}
             for picture in self.pool.imap(load_or_skip, new):
                 if picture is not None:
