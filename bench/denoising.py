@@ -1,9 +1,9 @@
 """De-noising before coding, against what else one would do: OpenCV's non-local means, or scikit-image's wavelets, before AVIF.
 
 Run: python bench/denoising.py PICTURES [EVERY]     writes bench/results/denoising.json
-Of every third picture (EVERY), the 256x256 in its middle, with one draw of noise; PSNR is against the picture without it, the
-best that a quality reaches within the rate, a mean over the pictures. The rivals know the noise, and take the strength that is best
-on these very pictures; ours is `denoise="auto"`. Needs opencv-python-headless, scikit-image and PyWavelets.
+Of every third picture (EVERY), the 256x256 in its middle, with one draw of noise; PSNR is against the picture without it, the best
+that a quality reaches within the rate, a mean over the pictures. The rivals know the noise, and take the strength that is best on
+these very pictures; ours is `denoise="auto"`. Needs opencv-python-headless, scikit-image and PyWavelets.
 """
 
 import io
