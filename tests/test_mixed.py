@@ -223,14 +223,18 @@ def test_estimates_are_of_the_right_size(page, photo):
             lam = quality_to_lambda(quality)
             data = encoder.encode(Picture(pixels), quality, mode="lossy").data
             error = np.square(pixels.astype(float) - aecodec.decompress(data)).sum() / (3 if pixels.ndim == 3 else 1)
-            samples = pixels.reshape(*pixels.shape[:2], -1)
+            samples = np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], -1))
             assert segment.codeword_costs(samples, lam).sum() == pytest.approx(8 * len(data) + lam * error, rel=0.4)
 
 
 def test_what_codewords_see_is_smooth_inside(page):
-    inside = np.zeros(page.shape[:2], bool)
-    inside[:96] = True
-    rest = segment.filled(page, inside)
+    mask = np.zeros((50, 63), bool)
+    mask[:12] = True
+    rest = segment.filled(page, mask)
     np.testing.assert_array_equal(rest[96:], page[96:])
-    assert np.abs(np.diff(rest[:96].astype(int), axis=0)).max() < 12
-    assert segment.filled(page, np.ones_like(inside)).shape == page.shape
+    assert np.abs(np.diff(rest[:96].astype(int), axis=0)).max() < 24  # where smooth blocks stay, there may be a little step
+    flat = np.s_[376:400, 480:500]
+    assert len(np.unique(page[flat])) <= 2  # nothing is drawn there: what is smooth stays
+    all_of_it = segment.filled(page, np.ones_like(mask))
+    assert all_of_it.shape == page.shape
+    np.testing.assert_array_equal(all_of_it[flat], page[flat])

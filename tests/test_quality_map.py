@@ -13,10 +13,15 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 import aecodec
-from aecodec import Decoder, _core, chunks, container, quality_map
+from aecodec import Decoder, _core, chunks, container, encoder, quality_map
+from aecodec.effort import level_of
+from aecodec.encoder import Job
 from aecodec.errors import DamagedFile, OptionError
 from aecodec.header import VERSION, Header
+from aecodec.lossless import Methods
 from aecodec.model import shipped
+from aecodec.options import quality_to_lambda
+from aecodec.picture import Picture
 from conftest import PHOTO, expect_region_is_a_crop, psnr, with_simd
 
 ROI = (130, 60, 100, 70)  # x, y, width, height: in cells of 64 pixels columns 2 and 3, rows 0 to 2
@@ -191,3 +196,19 @@ def test_commands(picture, data, tmp_path):
     for wrong in ("1,2,3=4", "0,0,9,9", "0,0,999,9=+5", "0,0,9,9=+100"):
         done = run("compress", "-f", "a.png", "--roi", wrong)
         assert done.returncode != 0 and "Traceback" not in done.stderr
+
+
+def test_what_is_compared_knows_the_map(picture):
+    """The encoder's choice between a layer and codewords weighs an error by the λ of its cell."""
+    offsets = np.zeros(picture.shape[:2], np.int8)
+    offsets[:64] = 30
+    whole, header = Picture(picture), encoder.header_for(*picture.shape[:2], 40, False, shipped())
+    qualities = quality_map.of_roi(offsets, header)
+    jobs = [Job(whole, whole, header, shipped(), level_of(1), 1, Methods(0), qualities=q) for q in (None, qualities)]
+    above, below = picture.copy(), picture.copy()
+    above[:64] ^= 1
+    below[64:128] ^= 1
+    error = 64 * picture.shape[1]
+    for job, of_above in zip(jobs, (40, 70), strict=True):
+        assert job.distortion(above) == pytest.approx(quality_to_lambda(of_above) * error, rel=1e-4)
+        assert job.distortion(below) == pytest.approx(quality_to_lambda(40) * error, rel=1e-4)

@@ -6,12 +6,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BELOW = {
     "base": set(),
+    "segment": {"base"},
     "model": {"base"},
     "kernels": {"base", "model"},
     "entropy": {"base", "model", "kernels"},
     "runtime": {"base", "model", "kernels", "entropy"},
     "training": {"base", "model", "kernels"},
-    "python": {"base", "model", "kernels", "entropy", "runtime", "training"},
+    "python": {"base", "model", "kernels", "entropy", "runtime", "training", "segment"},
 }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 import aecodec
-from aecodec import _core, container
+from aecodec import Decoder, _core, container
 from aecodec.encoder import encode
 from aecodec.header import RGB, VERSION, Header
 from aecodec.model import shipped
@@ -46,6 +46,17 @@ def wild() -> bytes:
     return in_small_tiles(random.integers(0, 256, (64, 64, 3), np.uint8), 1, corrections)
 
 
+def page() -> np.ndarray:
+    """Rules and letters of a kind, beside a photograph: some pixels without loss, the others from codewords."""
+    paper = np.full((200, 260, 3), 250, np.uint8)
+    paper[40:168, 110:238] = pictures()["photo"][:128, :128]
+    for i, y in enumerate(range(8, 192, 12)):
+        for j, x in enumerate(range(8, 92, 9)):
+            glyph = [((i * 7 + j * 5) >> bit) & 1 for bit in range(6)]
+            paper[y : y + 7, x : x + 6] = np.where(np.array(glyph, bool)[None, :, None], 20, 250)
+    return paper
+
+
 def files() -> dict[str, bytes]:
     made, photo = {}, np.asarray(Image.open(PHOTO).convert("RGB"))
     for name, pixels in pictures().items():
@@ -56,6 +67,8 @@ def files() -> dict[str, bytes]:
     made["roi-30"] = encode(Picture.of(pictures()["photo"]), 30, mode="lossy", roi=roi).data
     made["tiles-40"] = in_small_tiles(pictures()["photo"][:100, :150].copy(), 40, [])
     made["wild-1"] = wild()
+    made["mixed-40"] = encode(Picture.of(page()), 40).data
+    assert Decoder(made["mixed-40"]).mixed
     return made
 
 

@@ -69,6 +69,20 @@ def nearest(
     a Gaussian prior's bits are a weighted sum of squares. device: "cpu" or "cuda". Raises ValueError on wrong shapes.
     """
 
+def codeword_costs(samples: NDArray[np.uint8], lam: float, threads: int = 0) -> _Float:
+    """What every block of 8x8 pixels of a picture, (H, W, 1) or (H, W, 3), costs with codewords: an estimate, (rows, columns).
+
+    It is in bits, with λ times the squared error, and that of a transform codec: every coefficient of an 8x8 DCT is left out, or
+    costs what half the logarithm of its energy says. Raises ValueError on other shapes.
+    """
+
+def layer_costs(samples: NDArray[np.uint8], threads: int = 0) -> tuple[_Float, NDArray[np.uint8]]:
+    """What the same blocks cost in a lossless layer, in bits, and how many pixels of each are like a neighbour.
+
+    An estimate for WebP's lossless format: runs of equal pixels cost nearly nothing, others what their colour's frequency or
+    their residual says. Raises ValueError on other shapes.
+    """
+
 def crc32c(data: Buffer, value: int = 0) -> int:
     """CRC-32C (RFC 3720) of a contiguous buffer's bytes. value: the checksum of the bytes before them, to go on from."""
 

@@ -1,6 +1,9 @@
 """Pictures to .aec bytes: where picture, network and container meet. The way back is in decoder.py."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,6 +33,7 @@ PROTECTED_TILE_LOG2, PROTECTED_TILES = (
     4,
 )  # at most; at least, if smaller tiles can do it: what is lost is small, and so is its copy
 PNG_PIXELS, LONG_EFFORT = 1 << 16, 7
+T = TypeVar("T")
 DOUBT = 0.85  # of an estimated cost: what is below that needs no comparison with what was estimated
 
 
@@ -153,12 +157,25 @@ def encode(
     trouble = unaffordable(header)
     if mode == "lossy" and not trouble:
         return job.codewords()
-    chosen = plan(eight.pixels, quality_to_lambda(quality))
+    chosen = plan(eight.pixels, quality_to_lambda(quality), threads)
     if not trouble:
         return job.best(chosen)
     if mode == "lossy" or chosen.layer is None or chosen.layer.mask is not None or chosen.layer.step > 1:
         raise PictureError(trouble)
     return job.exact()
+
+
+def beside(work: Callable[[], T], threads: int) -> Callable[[], T]:
+    """Starts work in a thread if there may be more than one, and the system has one; what is returned waits for the result."""
+    if threads == 1:
+        return work
+    pool = ThreadPoolExecutor(1)
+    try:
+        return pool.submit(work).result
+    except RuntimeError:  # no more threads
+        return work
+    finally:
+        pool.shutdown(wait=False)
 
 
 @dataclass(frozen=True)
@@ -203,20 +220,30 @@ class Job:
 
     def layered(self, layer: Layer) -> Encoding:
         """Some pixels in a layer, and the others as codewords; or all in a layer of larger steps."""
-        pixels, streams, bits = self.picture.pixels, list[list[bytes]](), list[float]()
+        pixels = self.picture.pixels
         samples = divided(pixels, layer.step)
-        if layer.mask is not None:
-            inside = expanded(layer.mask, *pixels.shape[:2])
-            samples = blanked(samples, inside)
-            streams, bits = self.coded(filled(self.picture.rgb(), inside))
-        payload = lossless.pack(samples, replace(self.methods, png=layer.mask is None))
-        qualities = None if layer.mask is None else self.qualities
-        return Encoding(written(self.picture, self.header, streams, payload, layer, self.protect, qualities), bits)
+        if layer.mask is None:
+            payload = lossless.pack(samples, self.methods)
+            return Encoding(written(self.picture, self.header, [], payload, layer, self.protect), [])
+        shown = blanked(samples, expanded(layer.mask, *pixels.shape[:2]))
+        packed = beside(lambda: lossless.pack(shown, replace(self.methods, png=False)), self.threads)
+        streams, bits = self.coded(filled(self.picture.rgb(), layer.mask))
+        return Encoding(written(self.picture, self.header, streams, packed(), layer, self.protect, self.qualities), bits)
 
     def cost(self, encoding: Encoding) -> float:
         """Bits, and λ times the squared error of what they decode to, summed over pixels."""
         if encoding.lossless:
             return 8 * len(encoding.data)
         decoded = decode(encoding.data, self.threads, model=self.model).pixels
-        error = mean_squared_error(self.picture.pixels, decoded) * self.picture.pixels_count
-        return 8 * len(encoding.data) + quality_to_lambda(self.header.quality) * error
+        return 8 * len(encoding.data) + self.distortion(decoded)
+
+    def distortion(self, decoded: np.ndarray) -> float:
+        """λ of the quality, or of the map's, times the squared error of a pixel's samples, summed over pixels."""
+        pixels = self.picture.pixels
+        if self.qualities is None:
+            return quality_to_lambda(self.header.quality) * mean_squared_error(pixels, decoded) * self.picture.pixels_count
+        height, width = pixels.shape[:2]
+        difference = folded(pixels.reshape(height, width, -1), self.header.fold).astype(np.float32)
+        difference -= folded(decoded.reshape(height, width, -1), self.header.fold)
+        errors = quality_map.of_cells(np.add, np.square(difference, out=difference).mean(axis=2))
+        return sum(quality_to_lambda(int(q)) * float(errors[self.qualities == q].sum()) for q in np.unique(self.qualities))

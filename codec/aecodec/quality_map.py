@@ -49,11 +49,15 @@ def of_roi(roi: np.ndarray, header: Header) -> np.ndarray | None:
         raise OptionError(f"an offset of quality must be {-OFFSET_MAX} to {OFFSET_MAX}, not {roi.min()} or {roi.max()}")
     if not roi.any():
         return None
-    offsets = folded(roi.astype(np.int8), header.fold)
-    rows, columns = (np.arange(0, n, CELL) for n in offsets.shape)
-    cells = np.maximum.reduceat(np.maximum.reduceat(offsets, rows, 0), columns, 1).astype(np.int16)
+    cells = of_cells(np.maximum, folded(roi.astype(np.int8), header.fold)).astype(np.int16)
     qualities = np.clip(header.quality + cells, QUALITY_MIN, QUALITY_MAX).astype(np.uint8)
     return None if (qualities == header.quality).all() else qualities
+
+
+def of_cells(reduction: np.ufunc, values: np.ndarray) -> np.ndarray:
+    """What a reduction makes of every cell's values, (H, W) of what is coded -> (rows, columns)."""
+    rows, columns = (np.arange(0, n, CELL) for n in values.shape)
+    return np.asarray(reduction.reduceat(reduction.reduceat(values, rows, 0), columns, 1))
 
 
 def runs(values: Iterable[T]) -> Iterator[tuple[int, T]]:

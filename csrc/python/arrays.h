@@ -32,6 +32,7 @@ inline py::arg exact(const char* name) { return py::arg(name).noconvert(); }  //
 
 void add_checksum(py::module_& m);
 void add_search(py::module_& m);
+void add_segment(py::module_& m);
 void add_entropy(py::module_& m);
 void add_quantiser(py::module_& m);
 void add_network(py::module_& m);

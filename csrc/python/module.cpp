@@ -57,6 +57,7 @@ PYBIND11_MODULE(_core, m) {
     m.def("set_simd", &aec::choose_kernels, py::arg("name"), "Chooses an instruction set.");
     add_checksum(m);
     add_search(m);
+    add_segment(m);
     add_entropy(m);
     add_quantiser(m);
     add_network(m);

@@ -1,0 +1,96 @@
+"""What blocks cost, by the engine and by NumPy; and which go to the layer."""
+
+import numpy as np
+import pytest
+
+from aecodec import _core, segment
+from aecodec.options import quality_to_lambda
+
+SIZES = [(40, 56, 3), (33, 17, 3), (8, 8, 1), (1, 1, 3), (1, 70, 1), (50, 3, 3)]
+
+
+def pictures(photo, shape):
+    """A photograph, flat colours with lines, and noise of few colours."""
+    height, width, channels = shape
+    rng = np.random.default_rng(0)
+    drawn = np.full(shape, 200, np.uint8)
+    drawn[::5, : width // 2] = 30
+    drawn[:, ::7] = 90
+    yield np.ascontiguousarray(photo[:height, :width, :channels])
+    yield drawn
+    yield rng.integers(0, 4, shape).astype(np.uint8) * np.uint8(60)
+
+
+def blocks_of(plane: np.ndarray) -> np.ndarray:
+    """(H, W), whole blocks -> (rows, columns, 8, 8)."""
+    return plane.reshape(plane.shape[0] // 8, 8, -1, 8).swapaxes(1, 2)
+
+
+def dct_costs(samples: np.ndarray, lam: float) -> np.ndarray:
+    """What `codeword_costs` documents, in float64; of every second row of blocks."""
+    padded = np.pad(samples, [(0, -n % 8) for n in samples.shape[:2]] + [(0, 0)], "edge").astype(float)
+    if padded.shape[2] == 1:
+        planes = [padded[:, :, 0] * 3**0.5]
+    else:
+        r, g, b = np.moveaxis(padded, 2, 0)
+        planes = [(r + g + b) / 3**0.5, (r - b) / 2**0.5, (r + b - 2 * g) / 6**0.5]
+    k, n = np.mgrid[:8, :8]
+    dct = np.cos((2 * n + 1) * k * np.pi / 16) * np.where(k, 0.5, 8**-0.5)
+    energy = np.stack([(dct @ blocks_of(p)[::2] @ dct.T) ** 2 * lam / 3 for p in planes])
+    energy[..., 0, 0] = 0
+    costs = 2 + np.minimum(energy, 3 + 0.5 * np.log2(1 + energy)).sum((0, 3, 4))
+    return costs.repeat(2, axis=0)[: padded.shape[0] // 8]
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_costs_of_codewords(photo, shape):
+    for samples in pictures(photo, shape):
+        for quality in (10, 60, 95):
+            lam = quality_to_lambda(quality)
+            one, two = (_core.codeword_costs(samples, lam, threads) for threads in (1, 3))
+            np.testing.assert_array_equal(one, two)
+            np.testing.assert_allclose(one, dct_costs(samples, lam), rtol=2e-3, atol=0.1)
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_costs_of_a_layer(photo, shape):
+    """Pixels like a neighbour are counted, and make up for what is neither flat nor repeated."""
+    rows, columns = (-(-n // 8) for n in shape[:2])
+    for samples in pictures(photo, shape):
+        (costs, runs), (again, _) = (_core.layer_costs(samples, threads) for threads in (1, 3))
+        np.testing.assert_array_equal(costs, again)
+        wide = np.dstack([samples.astype(np.int64)[:, :, c] for c in range(shape[2])]) @ (256 ** np.arange(shape[2])[::-1])
+        new = np.zeros(shape[:2], bool)
+        here, left, up, corner = wide[1:, 1:], wide[1:, :-1], wide[:-1, 1:], wide[:-1, :-1]
+        new[1:, 1:] = (here != left) & (here != up) & (here != left + up - corner)
+        like = np.pad(~new, [(0, 8 * rows - shape[0]), (0, 8 * columns - shape[1])])
+        np.testing.assert_array_equal(runs, blocks_of(like).sum((2, 3)))
+        assert (costs[runs == 64] < 1 + 64 * 0.01).all() and (costs >= 0.009).all()
+
+
+def test_costs_rise_with_what_is_there():
+    rng = np.random.default_rng(0)
+    flat, noise = np.full((64, 64, 3), 77, np.uint8), rng.integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    assert _core.layer_costs(flat)[0].sum() < 100 < 8 * noise.size < 2 * _core.layer_costs(noise)[0].sum()
+    assert _core.codeword_costs(flat, 0.1).sum() == 128 < 100 * 64 < _core.codeword_costs(noise, 0.1).sum()
+
+
+def test_what_is_no_picture_is_refused():
+    for shape in ((8, 8), (0, 8, 3), (8, 8, 4)):
+        for costs in (lambda a: _core.codeword_costs(a, 0.1), _core.layer_costs):
+            with pytest.raises(ValueError, match="samples must be"):
+                costs(np.zeros(shape, np.uint8))
+    with pytest.raises(TypeError):
+        _core.layer_costs(np.zeros((8, 8, 3), np.float32))
+
+
+def test_a_line_that_goes_on_is_not_cut():
+    """A block is no cheaper in the layer if the edge in it goes on in blocks that are not."""
+    others = np.full((9, 9), 10, np.float32)
+    others[4] = 200
+    edges = segment.Edges.of(others)
+    alone, row = np.zeros((9, 9), bool), np.zeros((9, 9), bool)
+    alone[4, 4], row[4] = True, True
+    assert edges.between(alone) > others[4, 4] > 200 / 9 > edges.between(row) / 9
+    assert edges.between(np.ones((9, 9), bool)) == 0
+    assert (edges.pull(row)[4] > 0).all() and (edges.pull(~row)[4] < 0).all()
