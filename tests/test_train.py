@@ -94,13 +94,15 @@ def test_scenes_have_strong_colours_and_edges_that_are_not_jagged():
 
 
 def test_vivid_crops_have_more_contrast_and_saturation(photo):
-    x, rng = torch.from_numpy(photo), np.random.default_rng(0)
-    saturation = lambda p: (p.amax(2).float() - p.amin(2).float()).mean().item()  # noqa: E731
-    found = [vivid(x, rng) for _ in range(8)]
-    assert all(p.shape == x.shape and p.dtype == torch.uint8 for p in found)
-    assert all(saturation(p) > saturation(x) and p.float().std() > x.float().std() for p in found)
+    x = torch.from_numpy(photo).float()
+    saturation = lambda p: (p.amax(2) - p.amin(2)).mean().item()  # noqa: E731
+    found = [vivid(x, 1 + 0.1 * i, 1 + 0.2 * i) for i in range(1, 7)]
+    assert all(p.shape == x.shape and torch.equal(p, p.round().clamp(0, 255)) for p in found)
+    assert all(saturation(p) > saturation(x) and p.std() > x.std() for p in found)
+    many = vivid(torch.stack([x, x]), torch.tensor([1.1, 1.5])[:, None, None, None], torch.tensor([1.2, 2.0])[:, None, None, None])
+    torch.testing.assert_close(many[1], vivid(x, 1.5, 2.0), atol=1, rtol=0)
     gray = x[:, :, :1].expand(-1, -1, 3)
-    assert saturation(vivid(gray, rng)) == 0
+    assert saturation(vivid(gray, 1.3, 2.0)) == 0
 
 
 def test_crops_and_qualities_are_drawn_from_different_seeds(pictures, tmp_path, monkeypatch):

@@ -165,7 +165,8 @@ def train(a: argparse.Namespace, supply: Supply, resident: Resident, started: fl
         learned.load_state_dict(weights)
     run.phase, run.pixels, run.history = "codebook", record["pixels"], record["history"]
     commit = record["commit"] if provenance.commit() == "unknown" else provenance.commit()
-    run.history.append({"command": provenance.command(), "commit": commit, "from_pixels": run.pixels})
+    command = " ".join(["python -m aecodec.train.gpu", *sys.argv[1:]])
+    run.history.append({"command": command, "commit": commit, "from_pixels": run.pixels})
     for group in run.adam.param_groups:
         group["lr"] = torch.tensor(0.0, device=a.device)
 
