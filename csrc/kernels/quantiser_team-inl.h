@@ -58,7 +58,7 @@ struct LevelPrior {
     int rvq_level, count, stride;
     float scale, left_norm;
     const float *codebook, *log_weight;
-    float variance[kGroup], half_inverse[kGroup], offset[kGroup], left[kGroup];
+    float variance[kGroup] = {}, half_inverse[kGroup] = {}, offset[kGroup] = {}, left[kGroup] = {};
 
     AEC_TEAM LevelPrior(const GroupQuantiser& q, const Latents& latents, int rvq_level, const Path& path)
         : rvq_level(rvq_level), stride(q.codewords), scale(static_cast<float>(1 << kRvqLevelBits * rvq_level)) {
@@ -155,7 +155,7 @@ template <class Team>
 AEC_TEAM Quantised quantise(const Team& team, const GroupQuantiser& q, const float* residual, const float* sigma,
                             float beta) {
     const Latents latents(residual, sigma);
-    Beam beam = {}, next;
+    Beam beam = {}, next = {};
     beam.count = 1;
     for (int rvq_level = top_rvq_level(q, latents); rvq_level > 0; --rvq_level) {
         extend_coarse(team, q, latents, rvq_level, beam, next);
@@ -230,6 +230,26 @@ AEC_TEAM void soft_gradient(const Team& team, const LevelPrior& prior, float bet
     }
 }
 
+// (12)
+template <class Team>
+AEC_TEAM void sigma_gradient(const Team& team, const LevelPrior& prior, const Latents& latents, int chosen,
+                             float log_total, float of_bits, GroupSlopes& out) {
+    float square[kGroup] = {};
+    for (int k = team.rank(); k < prior.count; k += team.size()) {
+        const float p = expf(-(prior.energy(k) + log_total));
+        for (int i = 0; i < kGroup; ++i) {
+            const float t = prior.word(i, k) + prior.offset[i];
+            square[i] += p * t * t;
+        }
+    }
+    for (int i = 0; i < kGroup; ++i) {
+        const float v = prior.variance[i], t = prior.offset[i] + prior.word(i, chosen);
+        const float g = -of_bits * (t * t - team.sum(square[i])) / (2 * v * v * kLn2);
+        out.sigma[i] += 2 * g * latents.sigma[i] / (prior.scale * prior.scale);
+        out.variance[prior.rvq_level ? 1 : 0] += g;
+    }
+}
+
 template <class Team>
 AEC_TEAM void quantise_gradient(const Team& team, const GroupQuantiser& q, const GroupLatents& group, float beta,
                                 const uint8_t* code, const LossGradient& loss, GroupSlopes& out, TableTerms& terms) {
@@ -244,20 +264,7 @@ AEC_TEAM void quantise_gradient(const Team& team, const GroupQuantiser& q, const
         if (prior.count > 1) {
             log_total = prior.log_total(team);
             if (!smooth) soft_gradient(team, prior, beta, log_total, loss, out);
-            float square[kGroup] = {};  // (12)
-            for (int k = team.rank(); k < prior.count; k += team.size()) {
-                const float p = expf(-(prior.energy(k) + log_total));
-                for (int i = 0; i < kGroup; ++i) {
-                    const float t = prior.word(i, k) + prior.offset[i];
-                    square[i] += p * t * t;
-                }
-            }
-            for (int i = 0; i < kGroup; ++i) {
-                const float v = prior.variance[i], t = prior.offset[i] + prior.word(i, chosen);
-                const float g = -loss.bits * (t * t - team.sum(square[i])) / (2 * v * v * kLn2);
-                out.sigma[i] += 2 * g * latents.sigma[i] / (prior.scale * prior.scale);
-                out.variance[rvq_level ? 1 : 0] += g;
-            }
+            sigma_gradient(team, prior, latents, chosen, log_total, loss.bits, out);
         }
         if (rvq_level == 0) {
             terms.log_total = log_total, terms.grad_bits = loss.bits, terms.count = prior.count;

@@ -167,7 +167,7 @@ std::vector<float> rarities(const Samples& s) {
 // The bits of residuals, against the mean of the pixels to the left and above; of three colours, less green's, as WebP
 // does.
 struct Residuals {
-    std::array<float, 511> of_size;
+    std::array<float, 511> of_size = {};
     Residuals() {
         for (size_t i = 0; i < of_size.size(); ++i) of_size[i] = 1 + kResidual * std::log2(static_cast<float>(i + 1));
     }

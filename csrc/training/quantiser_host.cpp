@@ -22,6 +22,21 @@ GroupQuantiser tables(const StageQuantiser& q, const int32_t* prefix, int group)
             team::min_candidates(q.codewords)};
 }
 
+// What all vectors give to the tables of a group.
+void table_gradients(const StageQuantiser& q, const TeamGradient& b, const GroupQuantiser& own, int64_t g) {
+    const auto* terms = static_cast<const team::TableTerms*>(b.terms) + g * b.count;
+    const int64_t codewords = q.codewords;
+    for (int64_t k = 0; k < codewords; ++k) {
+        float word[kGroup], weight[2];
+        for (int i = 0; i < kGroup; ++i) word[i] = own.fine[i * codewords + k];
+        for (int j = 0; j < 2; ++j) weight[j] = own.log_weight[j][k];
+        team::CodewordSlopes slopes = {};
+        for (int64_t n = 0; n < b.count; ++n) slopes.add(terms[n], word, weight, static_cast<int>(k));
+        for (int i = 0; i < kGroup; ++i) b.fine[(g * kGroup + i) * codewords + k] += slopes.word[i];
+        for (int j = 0; j < 2; ++j) b.log_weight[(g * 2 + j) * codewords + k] += slopes.log_weight[j];
+    }
+}
+
 }  // namespace
 
 int team_terms_size() { return sizeof(team::TableTerms); }
@@ -45,12 +60,11 @@ void quantise_host(const StageQuantiser& q, const TeamQuantise& b) {
 
 void quantise_gradient_host(const StageQuantiser& q, const TeamGradient& b) {
     auto* terms = static_cast<team::TableTerms*>(b.terms);
-    const int64_t codewords = q.codewords;
     for (int g = 0; g < q.groups; ++g) {
         const GroupQuantiser own = tables(q, b.prefix, g);
         for (int64_t n = 0; n < b.count; ++n) {
             const int64_t at = n * q.groups + g;
-            team::GroupSlopes slopes;
+            team::GroupSlopes slopes = {};
             team::quantise_gradient(team::Single(), own, {b.residual + at * kGroup, b.sigma + at * kGroup}, q.beta,
                                     b.code + at * q.rvq_levels, {b.grad_value + at * kGroup, b.grad_bits[at]}, slopes,
                                     terms[g * b.count + n]);
@@ -60,15 +74,7 @@ void quantise_gradient_host(const StageQuantiser& q, const TeamGradient& b) {
             }
             for (int i = 0; i < 2; ++i) b.of_variance[at * 2 + i] = slopes.variance[i];
         }
-        for (int64_t k = 0; k < codewords; ++k) {
-            float word[kGroup], weight[2];
-            for (int i = 0; i < kGroup; ++i) word[i] = own.fine[i * codewords + k];
-            for (int j = 0; j < 2; ++j) weight[j] = own.log_weight[j][k];
-            team::CodewordSlopes slopes = {};
-            for (int64_t n = 0; n < b.count; ++n) slopes.add(terms[g * b.count + n], word, weight, static_cast<int>(k));
-            for (int i = 0; i < kGroup; ++i) b.fine[(g * kGroup + i) * codewords + k] += slopes.word[i];
-            for (int j = 0; j < 2; ++j) b.log_weight[(g * 2 + j) * codewords + k] += slopes.log_weight[j];
-        }
+        table_gradients(q, b, own, g);
     }
 }
 
