@@ -8,6 +8,7 @@ from PIL import Image
 import aecodec
 from aecodec import _core, container, encoder
 from aecodec.decoder import decode
+from aecodec.header import RGB
 from aecodec.model import shipped
 from aecodec.picture import Picture
 from conftest import PHOTO, parse, psnr, with_simd
@@ -73,6 +74,33 @@ def test_gray_is_gray_and_cheaper(photo):
     assert aecodec.info(data)["colour"] == "gray"
 
 
+@pytest.mark.parametrize("quality", [1, 20, 60])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_equal_channels_stay_equal(photo, quality, depth):
+    gray = photo.mean(2).astype(np.uint8)
+    picture = np.repeat(gray[:, :, None], 3, axis=2)
+    data = aecodec.compress(picture.astype(np.uint16) * 257 if depth == 16 else picture, quality)
+    back = aecodec.decompress(data)
+    assert back.shape == picture.shape and (np.ptp(back, axis=2) == 0).all()
+    np.testing.assert_array_equal(back[:, :, 0], aecodec.decompress(aecodec.compress(gray, quality)))
+    assert aecodec.info(data)["colour"] == "neutral"
+    for part in (
+        aecodec.Decoder(data).decode(scale=8),
+        aecodec.Decoder(data).decode(region=(3, 5, 70, 40)),
+        aecodec.from_tokens(aecodec.tokens(data)),
+        aecodec.sample(like=data, stage=4),
+    ):
+        assert part.shape[2] == 3 and (np.ptp(part, axis=2) == 0).all()
+    picture[7, 9, 2] ^= 1
+    assert aecodec.info(aecodec.compress(picture, quality))["colour"] == "RGB"
+
+
+def test_denoising_gives_no_colour(photo):
+    noisy = photo.mean(2) + np.random.default_rng(0).normal(0, 20, photo.shape[:2])
+    picture = np.repeat(np.clip(noisy, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+    assert aecodec.info(aecodec.compress(picture, 30, denoise=20))["colour"] == "neutral"
+
+
 def test_result_depends_on_nothing_but_the_bytes(photo):
     data = aecodec.compress(photo, 60)
     expected = aecodec.decompress(data)
@@ -96,7 +124,7 @@ def test_tiles_leave_no_trace(photo):
 
 def test_large_pictures_have_small_tiles():
     for (height, width), side in (((2000, 2000), 1024), ((2100, 2000), 512)):
-        assert 2 ** encoder.header_for(height, width, 50, False, shipped()).tile_log2 == side
+        assert 2 ** encoder.header_for(height, width, 50, RGB, shipped()).tile_log2 == side
 
 
 @pytest.mark.parametrize("quality", [1, 30, 50, 90])

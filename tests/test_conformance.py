@@ -168,7 +168,7 @@ def chunk(file: reference.File, kind: str, *where: str) -> bytes:
         pytest.param(lambda file, data: rebuilt(file, check=lambda head: b"???"), id="a wrong checksum of the header"),
         pytest.param(lambda file, data: with_header(data, lambda h: h[:4] + b"\x01" + h[5:]), id="another version"),
         pytest.param(lambda file, data: with_header(data, lambda h: h[:4] + b"\x20" + h[5:]), id="a reserved bit"),
-        pytest.param(lambda file, data: with_header(data, lambda h: h[:8] + bytes([h[8] | 2]) + h[9:]), id="an unknown colour"),
+        pytest.param(lambda file, data: with_header(data, lambda h: h[:8] + bytes([h[8] | 3]) + h[9:]), id="an unknown colour"),
         pytest.param(lambda file, data: with_header(data, lambda h: h[:-1]), id="a stream too few"),
         pytest.param(lambda file, data: with_header(data, lambda h: h[:-1] + b"\x80\0"), id="a long varint"),
         pytest.param(

@@ -15,6 +15,7 @@ import aecodec.torch
 from aecodec import UnsupportedFile, chunks, container, lossless
 from aecodec.container import Contents
 from aecodec.encoder import header_for
+from aecodec.header import RGB
 from aecodec.model import shipped
 
 FIXED = 32 << 20  # bytes that decoding takes of whatever size the picture is
@@ -23,13 +24,13 @@ FIXED = 32 << 20  # bytes that decoding takes of whatever size the picture is
 def claims(width: int, height: int) -> bytes:
     """A file of a right header that claims a size and is cut short before the first coded tile."""
     model = shipped()
-    header = header_for(height, width, 60, False, model)
+    header = header_for(height, width, 60, RGB, model)
     data = container.write(Contents(header, [[b"\xff" * 10] * header.tiles] * model.streams))
     return data[: aecodec.Decoder(data).index.head.end]
 
 
 def exact(width: int, height: int, pixels: bytes) -> bytes:
-    return container.write(Contents(header_for(height, width, 60, False, shipped()), [], lossless=pixels))
+    return container.write(Contents(header_for(height, width, 60, RGB, shipped()), [], lossless=pixels))
 
 
 def flat(width: int, height: int) -> bytes:

@@ -17,7 +17,7 @@ from aecodec import Decoder, _core, chunks, container, encoder, quality_map
 from aecodec.effort import level_of
 from aecodec.encoder import Job
 from aecodec.errors import DamagedFile, OptionError
-from aecodec.header import VERSION, Header
+from aecodec.header import RGB, VERSION, Header
 from aecodec.lossless import Methods
 from aecodec.model import shipped
 from aecodec.options import quality_to_lambda
@@ -202,7 +202,7 @@ def test_what_is_compared_knows_the_map(picture):
     """The encoder's choice between a layer and codewords weighs an error by the λ of its cell."""
     offsets = np.zeros(picture.shape[:2], np.int8)
     offsets[:64] = 30
-    whole, header = Picture(picture), encoder.header_for(*picture.shape[:2], 40, False, shipped())
+    whole, header = Picture(picture), encoder.header_for(*picture.shape[:2], 40, RGB, shipped())
     qualities = quality_map.of_roi(offsets, header)
     jobs = [Job(whole, whole, header, shipped(), level_of(1), 1, Methods(0), qualities=q) for q in (None, qualities)]
     above, below = picture.copy(), picture.copy()

@@ -67,6 +67,7 @@ def files() -> dict[str, bytes]:
     made["roi-30"] = encode(Picture.of(pictures()["photo"]), 30, mode="lossy", roi=roi).data
     made["tiles-40"] = in_small_tiles(pictures()["photo"][:100, :150].copy(), 40, [])
     made["wild-1"] = wild()
+    made["neutral-10"] = encode(Picture.of(np.repeat(pictures()["gray"][:, :, None], 3, axis=2)), 10, mode="lossy").data
     made["mixed-40"] = encode(Picture.of(page()), 40).data
     assert Decoder(made["mixed-40"]).mixed
     return made

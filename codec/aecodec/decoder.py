@@ -15,7 +15,7 @@ from .arguments import whole
 from .chunks import Chunk
 from .errors import DamagedFile, OptionError, PictureError, UnsupportedFile
 from .folding import unfolded
-from .header import GRAY
+from .header import GRAY, NEUTRAL, RGB
 from .layer import Layer, expanded, multiplied
 from .model import Model, shipped
 from .options import MAX_MEMORY, MAX_PIXELS
@@ -367,8 +367,10 @@ class Decoder:
         with damage():
             decode = network.decode if bits == 8 else network.decode_sixteen_bit
             pixels = decode(streams, frame, *self._coded(scale, box), self._threads)
-        if self.header.colour == GRAY:
+        if self.header.colour != RGB:
             pixels = np.asarray((pixels.sum(2, dtype=np.uint32) // 3).astype(pixels.dtype))
+        if self.header.colour == NEUTRAL:
+            pixels = np.asarray(np.dstack([pixels] * 3))
         if fold is None:
             return pixels
         return np.ascontiguousarray(reduce(unfolded(pixels, fold, self._enlarged(scale, box)), scale))

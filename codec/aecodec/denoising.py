@@ -88,6 +88,8 @@ def denoised(picture: Picture, denoise: str | float | None, lossless: bool = Fal
     if sigma == 0:
         return picture, 0.0
     clean = denoiser()(picture.rgb(), sigma, threads)
-    if picture.gray:
+    if picture.gray or picture.neutral:
         clean = np.rint(clean.mean(2)).astype(np.uint8)
+    if picture.neutral:
+        clean = np.repeat(clean[:, :, None], 3, axis=2)
     return replace(picture.eight_bit(), pixels=clean), sigma

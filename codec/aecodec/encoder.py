@@ -15,7 +15,7 @@ from .decoder import decode
 from .effort import Effort, encode_best, level_of
 from .errors import OptionError, PictureError
 from .folding import folded
-from .header import GRAY, MAX_SIDE, RGB, VERSION, Header
+from .header import GRAY, MAX_SIDE, NEUTRAL, RGB, VERSION, Header
 from .layer import Layer, divided, expanded
 from .lossless import Methods
 from .metrics import mean_squared_error
@@ -46,14 +46,14 @@ class Encoding:
     lossless: bool = False
 
 
-def header_for(height: int, width: int, quality: int, gray: bool, model: Model, protect: bool = False) -> Header:
+def header_for(height: int, width: int, quality: int, colour: int, model: Model, protect: bool = False) -> Header:
     """Raises OptionError if the quality is not 1 to 100, PictureError if a side is longer than files can say."""
     quality = whole("quality", quality, QUALITY_MIN, QUALITY_MAX)
     if max(height, width) > MAX_SIDE:
         raise PictureError(f"the picture is {width} x {height} pixels; sides of more than {MAX_SIDE} have no place in a file")
     large = height * width >= LARGE
     tile_log2 = PROTECTED_TILE_LOG2 if protect else TILE_LOG2_OF_LARGE if large else TILE_LOG2
-    header = Header(VERSION, model.mark, GRAY if gray else RGB, tile_log2, quality, width, height)
+    header = Header(VERSION, model.mark, colour, tile_log2, quality, width, height)
     while protect and header.tiles < PROTECTED_TILES and header.tile_log2 > constants.TILE_LOG2_MIN:
         header = replace(header, tile_log2=header.tile_log2 - 1)
     return header
@@ -90,7 +90,7 @@ def encode_lossless(picture: Picture, effort: int = EFFORT_DEFAULT) -> Encoding:
     if picture.rounded:
         raise PictureError("the samples have more bits than can be read, and cannot be kept without loss")
     methods = Methods(6 if effort > 6 else 5)
-    header = header_for(picture.height, picture.width, QUALITY_MAX, picture.gray, shipped())
+    header = header_for(picture.height, picture.width, QUALITY_MAX, GRAY if picture.gray else RGB, shipped())
     found = [written(picture, header, [], lossless.pack(picture.pixels, methods))]
     if picture.alpha is not None:
         joint = lossless.pack(picture.to_array(), methods)
@@ -106,7 +106,7 @@ def methods_for(picture: Picture, effort: int) -> Methods:
 def encode_in_steps(picture: Picture, step: int, effort: int = EFFORT_DEFAULT, threads: int = 0) -> Encoding:
     """Keeps all pixels in a lossless layer, in steps: 1 is exact. Raises OptionError if the effort is not 1 to 9."""
     model, eight, level = shipped(), picture.eight_bit(), level_of(effort)
-    header = header_for(picture.height, picture.width, QUALITY_MAX, picture.gray, model)
+    header = header_for(picture.height, picture.width, QUALITY_MAX, GRAY if picture.gray else RGB, model)
     job = Job(picture, eight, header, model, level, threads, methods_for(picture, effort))
     return job.exact() if step == 1 else job.layered(Layer(step, None))
 
@@ -151,7 +151,8 @@ def encode(
     if mode == "lossless":
         return encode_lossless(picture, effort)
     model, eight = model or shipped(), picture.eight_bit()
-    header, level = header_for(picture.height, picture.width, quality, picture.gray, model, protect), level_of(effort)
+    colour, level = GRAY if picture.gray else NEUTRAL if eight.neutral else RGB, level_of(effort)
+    header = header_for(picture.height, picture.width, quality, colour, model, protect)
     qualities = None if roi is None else quality_map.of_roi(roi, header)
     job = Job(picture, eight, header, model, level, threads, methods_for(picture, effort), protect, qualities)
     trouble = unaffordable(header)

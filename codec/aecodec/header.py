@@ -11,7 +11,8 @@ from .options import QUALITY_MAX, QUALITY_MIN
 
 FIRST_VERSION, VERSION = 2, 2  # that are read
 MAX_SIDE = 1 << 24  # in pixels
-GRAY, RGB = 0, 1
+GRAY, RGB, NEUTRAL = range(3)
+COLOUR_NAMES = ("gray", "RGB", "neutral")  # the last: red, green and blue, which are equal everywhere
 
 
 def packed(bits: int, low: int, high: int, **options: Any) -> Any:
@@ -32,7 +33,7 @@ class Header:
     ahead: int = packed(1, 0, 1, default=0, kw_only=True)  # whether chunks stand before the coded streams
     reserved: int = packed(3, 0, 0, default=0, kw_only=True)
     model: int = packed(24, 0, 2**24 - 1)  # the low bits of the identity of the model that decodes the file
-    colour: int = packed(2, GRAY, RGB)
+    colour: int = packed(2, GRAY, NEUTRAL)
     tile_log2: int = packed(4, constants.TILE_LOG2_MIN, constants.TILE_LOG2_MAX)  # tiles are squares of 2^tile_log2 pixels
     quality: int = packed(7, QUALITY_MIN, QUALITY_MAX)
     streams: int = packed(
@@ -106,4 +107,4 @@ class Header:
         """The fields for people and programs."""
         shown = ("version", "model", "colour", "tile_log2", "quality", "width", "height")
         values = {name: getattr(self, name) for name in shown}
-        return {**values, "colour": "RGB" if self.colour == RGB else "gray", "model": f"{self.model:06x}"}
+        return {**values, "colour": COLOUR_NAMES[self.colour], "model": f"{self.model:06x}"}

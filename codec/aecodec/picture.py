@@ -164,6 +164,14 @@ class Picture:
         return self.pixels.ndim == 2
 
     @property
+    def neutral(self) -> bool:
+        """Whether it has red, green and blue, and they are equal everywhere, as in a scan of a black-and-white photograph."""
+        if self.gray:
+            return False
+        parts = (self.pixels[y : y + 64] for y in range(0, self.height, 64))  # a picture in colour shows it in the first
+        return all(bool((p[:, :, 1:] == p[:, :, :1]).all()) for p in parts)
+
+    @property
     def sixteen_bits(self) -> bool:
         return self.pixels.dtype == np.uint16
 

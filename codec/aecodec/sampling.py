@@ -10,6 +10,7 @@ from .container import Contents
 from .decoder import Decoder
 from .encoder import header_for, unaffordable
 from .errors import OptionError
+from .header import RGB
 from .model import shipped
 from .options import MAX_PIXELS, QUALITY_DEFAULT
 
@@ -34,10 +35,10 @@ def sample_file(
         raise OptionError(f"the seed must be from 0 to 2^64 - 1, not {seed}")
     if (size is None) == (like is None):
         raise OptionError("a sample needs either a size or a file that it is to be like")
-    model, codes, gray, qualities = shipped(), [], False, None
+    model, codes, colour, qualities = shipped(), [], RGB, None
     if like is not None:
         with Decoder(like, threads=threads) as decoder:
-            codes, gray, size = decoder.codes(), decoder.mode.startswith("L"), decoder.size
+            codes, colour, size = decoder.codes(), decoder.header.colour, decoder.size
             if quality is None:
                 quality, qualities = decoder.quality, decoder.qualities
         if not 0 <= stage <= len(codes):
@@ -45,7 +46,7 @@ def sample_file(
     assert size is not None
     if min(size) < 1:
         raise OptionError(f"the size must be at least 1 x 1, not {size[0]} x {size[1]}")
-    header = header_for(*size[::-1], QUALITY_DEFAULT if quality is None else quality, gray, model)
+    header = header_for(*size[::-1], QUALITY_DEFAULT if quality is None else quality, colour, model)
     if header.height * header.width > MAX_PIXELS or unaffordable(header):
         raise OptionError(f"{header.width} x {header.height} pixels are too many")
     sharpness = round(SHARPNESS / max(temperature, 1 / SHARPNESS))

@@ -11,7 +11,7 @@ from .container import Contents
 from .decoder import Decoder
 from .encoder import encode, header_for
 from .errors import PictureError
-from .header import Header
+from .header import GRAY, NEUTRAL, RGB, Header
 from .model import shipped
 from .picture import Picture
 
@@ -28,6 +28,7 @@ class Tokens:
         height, width: of the picture, in pixels, at least 1.
         quality: 1 to 100, which says how large the quantiser's steps are.
         gray: whether the picture has one channel.
+        neutral: whether it has three that are equal everywhere.
         qualities: `Decoder.qualities`: of a file with a map of them, which its codes depend on.
     """
 
@@ -37,6 +38,7 @@ class Tokens:
     quality: int
     gray: bool = False
     qualities: np.ndarray | None = None
+    neutral: bool = False
 
     def to_bytes(self) -> bytes:
         """The .aec file of these codes, without alpha and metadata.
@@ -71,7 +73,8 @@ class Tokens:
         """-> a header, the streams [stream][tile], the bits of every stage."""
         model = shipped()
         height, width = (whole(name, side, 1) for name, side in (("height", self.height), ("width", self.width)))
-        h = header_for(height, width, self.quality, self.gray, model)
+        colour = GRAY if self.gray else NEUTRAL if self.neutral else RGB
+        h = header_for(height, width, self.quality, colour, model)
         try:
             return h, *model.network.encode_codes(self.stages, model.frame(h, self.qualities))
         except (TypeError, ValueError) as error:
@@ -83,7 +86,8 @@ def tokens(image: Any, quality: int, max_pixels: int, max_memory: int) -> Tokens
     given = isinstance(image, bytes | bytearray | memoryview)
     data = bytes(image) if given else encode(Picture.of(image), quality, mode="lossy").data
     decoder = Decoder(data, max_pixels=max_pixels, max_memory=max_memory)
-    return Tokens(decoder.codes(), *decoder.size[::-1], decoder.quality, decoder.mode.startswith("L"), decoder.qualities)
+    gray, neutral = (decoder.header.colour == colour for colour in (GRAY, NEUTRAL))
+    return Tokens(decoder.codes(), *decoder.size[::-1], decoder.quality, gray, decoder.qualities, neutral)
 
 
 def from_tokens(tokens: Tokens) -> np.ndarray:

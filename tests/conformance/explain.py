@@ -20,7 +20,7 @@ def row(at: int, data: bytes, meaning: str) -> str:
 def explain_header(data: bytes) -> Iterator[str]:
     """The header, with the lengths of what follows."""
     h, end = reference.header(data)
-    kind = f"colour {h.colour}, {('gray', 'RGB')[h.colour]}"
+    kind = f"colour {h.colour}, {('gray', 'RGB', 'neutral')[h.colour]}"
     yield row(0, data[:4], "magic number")
     yield row(4, data[4:5], f"version {h.version}, less 2, in the low 4 bits; ahead {h.ahead}")
     yield row(5, data[5:8], f"model {h.model:06X}")

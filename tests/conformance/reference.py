@@ -142,7 +142,7 @@ def header(data: bytes) -> tuple[Header, int]:
     height, at = varint(data, at)
     h = Header(*fixed, width + 1, height + 1)
     require(h.version == 2 and h.reserved == 0, "another version of the format")
-    require(h.colour <= 1 and h.tile_log2 <= 16 and h.quality <= 100, "a field out of range")
+    require(h.colour <= 2 and h.tile_log2 <= 16 and h.quality <= 100, "a field out of range")
     require(max(h.width, h.height) <= 1 << 24 and h.width * h.height <= 1 << 28, "too large")
     return h, at
 
@@ -311,7 +311,9 @@ def output(model: Model, head: Header, f: np.ndarray, level: int, scale: int) ->
     x = convolve(model, "out" if scale == 1 else f"preview.{scale}", clamp(f, 16383))[:, :, : 3 * n * n]
     x = x.reshape(*x.shape[:2], 3, n, n).transpose(0, 1, 3, 4, 2).reshape(*x.shape[:2], -1)
     pixels = np.clip(unfold(x, n) + 128, 0, 255)[: -(-head.coded[0] // scale), : -(-head.coded[1] // scale)]
-    return (pixels if head.colour else pixels.sum(axis=2) // 3).astype(np.uint8)
+    if head.colour != 1:
+        pixels = pixels.sum(axis=2) // 3
+    return (np.stack([pixels] * 3, axis=2) if head.colour == 2 else pixels).astype(np.uint8)
 
 
 def map_of_qualities(file: File) -> np.ndarray:
