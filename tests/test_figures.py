@@ -172,6 +172,12 @@ def levels(r: dict) -> dict[int, dict]:
 
 
 # page, result, what stands there, and where its numbers are in the result
+def found_by(r, method):
+    """Of each kind of change, and of each set of pictures."""
+    figures = (r[pictures][kind][method] for kind in ("fitted", "others") for pictures in ("held out", "Kodak"))
+    return [f[k] for f in figures for k in ("recall_at_1", "found_at_1_in_1000")]
+
+
 README = [
     ("side_by_side", "{:.2f} dB with JPEG, {:.2f} with AVIF and {:.2f} with", lambda r: [f["psnr"] for f in r["files"].values()]),
     ("side_by_side", "files of {:.0f} kB", lambda r: [r["files"]["aec"]["bytes"] / 1000]),
@@ -221,7 +227,21 @@ EFFORT = [
     *(("effort", f"| {e} | {{time:.2f}} | {{bd_rate:+.2f}} % |", lambda r, e=e: levels(r)[e]) for e in range(1, 10)),
     ("effort-kodak", "on the 24 Kodak pictures by {:.1f} %", lambda r: [-levels(r)[7]["bd_rate"]]),
 ]
-BEYOND = [("placeholder", f"| {n} | {{:.2f}} dB |", lambda r, n=n: [r["length"][n]["psnr"]]) for n in ("20", "28", "34", "40")]
+BEYOND = [
+    *(("placeholder", f"| {n} | {{:.2f}} dB |", lambda r, n=n: [r["length"][n]["psnr"]]) for n in ("20", "28", "34", "40")),
+    *(
+        ("duplicates", f"| {shown} | " + " | ".join(["{:.3f}, {:.3f}"] * 4), lambda r, n=name: found_by(r, n))
+        for shown, name in (
+            ("coarse codes of .aec files", "coarse codes"),
+            ("the same of the pixels", "pixels"),
+            ("8×8 thumbnail", "thumbnail"),
+            ("pHash (imagehash)", "pHash"),
+            ("PDQ (pdqhash)", "PDQ"),
+        )
+    ),
+    ("duplicates", "{:.0f} ms for an .aec file", lambda r: [r["milliseconds"]["coarse codes of an .aec file"]]),
+    ("duplicates", "takes {:.0f} ms of CPU", lambda r: [r["milliseconds"]["decoding it"]]),
+]
 SHOWN = [
     *(("README.md", *row) for row in README),
     *(("docs/effort.md", *row) for row in EFFORT),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from .codeword_search import nearest
     from .decoder import Decoder
+    from .embedding import embed
     from .files import compress_file, decompress_file
     from .tokenizer import Tokens
 
@@ -44,6 +45,7 @@ __all__ = [
     "compress_file",
     "decompress",
     "decompress_file",
+    "embed",
     "from_placeholder",
     "from_tokens",
     "info",
@@ -57,6 +59,7 @@ LAZY = {
     "Tokens": "tokenizer",
     "compress_file": "files",
     "decompress_file": "files",
+    "embed": "embedding",
     "nearest": "codeword_search",
 }
 

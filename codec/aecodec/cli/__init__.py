@@ -8,7 +8,7 @@ import click
 
 from .. import __version__
 from ..errors import AecodecError
-from . import compress, decompress, inspect, lab, placeholder, sample, signals
+from . import compress, decompress, duplicates, inspect, lab, placeholder, sample, signals
 from .batch import one_line
 
 
@@ -50,6 +50,7 @@ for command in (
     inspect.compare,
     sample.sample,
     placeholder.placeholder,
+    duplicates.duplicates,
     lab.train,
     lab.bench,
 ):
