@@ -239,6 +239,16 @@ BEYOND = [
             ("PDQ (pdqhash)", "PDQ"),
         )
     ),
+    *(
+        ("repair", f"| {shown} | {{:.2f}} |", lambda r, n=name: [r["psnr"][n]])
+        for shown, name in (
+            ("with a protective copy", "protected"),
+            ("no copy: `--allow-partial`", "guess"),
+            ("OpenCV's inpainting (Telea)", "telea"),
+            ("the mean colour of the rest", "mean"),
+            ("what the prior expects, without the guess", "prior"),
+        )
+    ),
     ("duplicates", "{:.0f} ms for an .aec file", lambda r: [r["milliseconds"]["coarse codes of an .aec file"]]),
     ("duplicates", "takes {:.0f} ms of CPU", lambda r: [r["milliseconds"]["decoding it"]]),
 ]

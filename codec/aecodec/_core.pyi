@@ -236,12 +236,15 @@ class Network:
         scale: int = 1,
         region: tuple[int, int, int, int] | None = None,
         threads: int = 0,
+        guesses: NDArray[np.int32] | None = None,
     ) -> NDArray[np.uint8]:
         """Returns pixels (h, w, 3), the same bits on every machine. Raises CorruptStream.
 
         scale: 1, or that of a preview of the model: the picture is reduced to (⌈H/scale⌉, ⌈W/scale⌉). region: (top, left,
         bottom, right) of the reduced picture; nothing else is decoded. A stream's tile that is None, and what cannot be
-        decoded without it, is filled in with what the prior expects. Raises ValueError if there is no such scale or region.
+        decoded without it, is filled in with what the prior expects; or in the first stage with guesses: what its latents are
+        more than that, in steps with CODEWORD_BITS, (h, w, latents) of the whole picture. Raises ValueError if there is no such
+        scale or region, or if guesses have another shape.
         """
 
     def decode_sixteen_bit(
@@ -251,11 +254,18 @@ class Network:
         scale: int = 1,
         region: tuple[int, int, int, int] | None = None,
         threads: int = 0,
+        guesses: NDArray[np.int32] | None = None,
     ) -> _UInt16:
         """The same with 16 bits a colour, 0..65535: what the network gives, rounded less."""
 
-    def decode_codes(self, streams: Sequence[Sequence[bytes | None]], frame: Frame, threads: int = 0) -> list[NDArray[np.uint8]]:
-        """Returns every stage's codes, coarse to fine: (h, w, groups, rvq_levels) indices of codewords, the coarsest first."""
+    def decode_codes(
+        self, streams: Sequence[Sequence[bytes | None]], frame: Frame, threads: int = 0, stages: int | None = None
+    ) -> list[NDArray[np.uint8]]:
+        """Returns the codes of the first stages, or of all, coarse to fine: (h, w, groups, rvq_levels) indices of codewords, the
+        coarsest RVQ level first. Raises CorruptStream, and ValueError if there are not so many stages."""
+
+    def missing(self, streams: Sequence[Sequence[bytes | None]], frame: Frame) -> list[list[bool]]:
+        """[stage][tile]: whether the tile cannot be decoded in the stage, as it, or what it depends on, is None."""
 
     def tiles(
         self, frame: Frame, scale: int = 1, region: tuple[int, int, int, int] | None = None

@@ -87,6 +87,7 @@ class Index:
     problems: list[str] = field(default_factory=list)  # what is wrong with a damaged file
     repaired: dict[int, bytes] = field(default_factory=dict)  # tiles of stream 0 from the protective copy, by their number
     repairs: list[str] = field(default_factory=list)  # what came back from the protective copy
+    lost_layer: bool = False  # whether a damaged file lacks lossless pixels, or which they are
 
     def add_problem(self, problem: object) -> None:
         if len(self.problems) < PROBLEMS_MAX:
@@ -149,6 +150,8 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
                 found.chunks.append(c)
                 if intact(c):
                     file_chunk(found, c)
+                elif c.kind in (LAYER, LOSSLESS):
+                    found.lost_layer = True
                 elif c.kind == QUALITIES:
                     lost_map.append(c)
         except FileError as error:
@@ -168,8 +171,8 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
         take(scan(file, coded[-1].end, end))
     if not partial:
         check_pixels(found)
-    elif found.mixed and found.layer is None:
-        found.lossless = None  # of no use if it is not known which pixels it has
+    elif found.header.streams and (found.lost_layer or found.mixed != (found.layer is not None)):
+        found.lossless, found.lost_layer = None, True  # of no use if it is not known which pixels it has
     found.streams = [parts[i : i + header.tiles] for i in range(0, len(parts), header.tiles)]
     if found.streams and found.protection is not None and None in found.streams[0]:
         repair(file, found, coded[: header.tiles])

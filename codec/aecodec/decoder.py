@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from . import _core, alpha, chunks, container, limits, lossless, quality_map
+from . import _core, alpha, chunks, container, limits, lossless, quality_map, repair
 from .arguments import whole
 from .chunks import Chunk
 from .errors import DamagedFile, OptionError, PictureError, UnsupportedFile
@@ -154,9 +154,55 @@ class Decoder:
 
     @property
     def guesses(self) -> bool:
-        """Whether a part of a damaged file is missing, so that pixels are guessed, or alpha or metadata left out."""
+        """Whether a part of a damaged file is missing, so that pixels are guessed (`guessed` says which), or alpha or metadata left
+        out."""
         missing = any(c is None for tiles in self.index.streams for c in tiles)
         return missing or len(self.problems) > len(self.repairs)
+
+    @functools.cached_property
+    def _coarse_guesses(self) -> np.ndarray | None:
+        """Of tiles that a damaged file has nothing of, those for `Network.decode`; None if there are none, or nothing else."""
+        lost = [c is None for c in self.index.streams[0]]
+        if not any(lost) or all(lost):
+            return None
+        nothing: list[list[bytes | None]] = [[None] * self.header.tiles] * (self.header.streams - 1)
+        with self._reading:
+            coarse = [container.load_part(self._file, self.index, 0, tile) for tile in range(self.header.tiles)]
+        with damage():
+            codes = self._model.network.decode_codes([coarse, *nothing], self._frame, self._threads, 1)[0]
+        return repair.coarse_guesses(self._model, self.header, self.qualities, codes, lost)
+
+    def guessed(self, scale: int = 1, region: Region | None = None) -> np.ndarray:
+        """Which parts of a damaged file's picture are guesses; the same arguments and errors as those of `decode`.
+
+        Returns:
+            uint8 of the size of what `decode` gives, (h, w): 0 where the colours are exactly those of the undamaged file, 255 where
+            nothing is left and all is guessed from what is around it, and between them the share of the stages of codes that are
+            guessed: the greater, the coarser is what is still known.
+        """
+        box = self._box(scale, region)
+        scale = int(scale)
+        self._afford(scale, box, 8)
+        full = self._enlarged(scale, box)
+        values = self._guessed_codes(scale, full)
+        rows, columns = (np.arange(0, size, scale) for size in values.shape)
+        return np.asarray(np.maximum.reduceat(np.maximum.reduceat(values, rows, 0), columns, 1))
+
+    def _guessed_codes(self, scale: int, box: Region) -> np.ndarray:
+        """`guessed` of a box of the full picture, if that is decoded for a reduced one."""
+        if self.index.lost_layer or not self._is_coded:  # nobody knows which pixels were in the lost layer
+            exact = self.index.lossless is not None
+            return np.full((box[2] - box[0], box[3] - box[1]), 0 if exact else repair.NOTHING_LEFT, np.uint8)
+        stages = {p["scale"]: p["stages"] for p in self._model.shape["previews"]}.get(scale, len(self._model.shape["stages"]))
+        if self.index.alpha or self.header.fold:
+            stages = len(self._model.shape["stages"])  # reduced from the full picture
+        streams = [[None if c is None else b"" for c in tiles] for tiles in self.index.streams]
+        values = repair.mask(self._model, self.header, self._model.network.missing(streams, self._frame)[:stages])
+        fold = self.header.fold
+        values = crop(values, box) if fold is None else unfolded(crop(values, fold.coded_box(box)), fold, box).copy()
+        if self.mixed and (mask := self._layer().mask) is not None:
+            values[crop(expanded(mask, self.header.height, self.header.width), box)] = 0
+        return values
 
     @property
     def metadata(self) -> dict[str, bytes]:
@@ -361,12 +407,13 @@ class Decoder:
 
     def _pixels(self, streams: list[list[bytes | None]], scale: int, box: Region, bits: int = 8) -> np.ndarray:
         network, frame, fold = self._model.network, self._frame, self.header.fold
-        if not any(tile is not None for tile in streams[0]):  # gray, at once: a few bytes may claim much
+        guesses = self._coarse_guesses
+        if guesses is None and not any(tile is not None for tile in streams[0]):  # gray, at once: a few bytes may claim much
             shape = (box[2] - box[0], box[3] - box[1]) + (() if self.header.colour == GRAY else (3,))
             return np.full(shape, 128 if bits == 8 else 128 * 257, np.uint8 if bits == 8 else np.uint16)
         with damage():
             decode = network.decode if bits == 8 else network.decode_sixteen_bit
-            pixels = decode(streams, frame, *self._coded(scale, box), self._threads)
+            pixels = decode(streams, frame, *self._coded(scale, box), self._threads, guesses)
         if self.header.colour != RGB:
             pixels = np.asarray((pixels.sum(2, dtype=np.uint32) // 3).astype(pixels.dtype))
         if self.header.colour == NEUTRAL:

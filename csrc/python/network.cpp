@@ -138,23 +138,25 @@ View to_view(const Network& network, const Frame& frame, int scale, const Region
 
 template <class Pixel>
 Array<Pixel> decode(const Network& network, const Streams& streams, const Frame& frame, int scale, const Region& region,
-                    int threads) {
+                    int threads, const std::optional<Array<int32_t>>& guesses) {
     const View view = to_view(network, frame, scale, region);
+    const Values values = guesses ? to_map(*guesses, 3, "guesses must be (h, w, latents)") : Values();
     Array<Pixel> pixels({view.area.height(), view.area.width(), int64_t{3}});
     Pixel* p = pixels.mutable_data();
     {
         py::gil_scoped_release release;
-        network.decode(streams, frame, view, threads, p);
+        network.decode(streams, frame, view, values, threads, p);
     }
     return pixels;
 }
 
 std::vector<Array<uint8_t>> decode_codes(const Network& network, const Streams& streams, const Frame& frame,
-                                         int threads) {
+                                         int threads, const std::optional<int>& stages) {
     Codes codes;
     {
         py::gil_scoped_release release;
-        codes = network.decode_codes(streams, frame, threads);
+        codes = network.decode_codes(streams, frame, stages.value_or(static_cast<int>(network.shape().stages.size())),
+                                     threads);
     }
     std::vector<Array<uint8_t>> out;
     for (size_t i = 0; i < codes.size(); ++i) {
@@ -211,11 +213,13 @@ void add_network(py::module_& m) {
         .def("draw", &draw, "frame"_a, "seed"_a, "sharpness"_a, "codes"_a = std::vector<Array<uint8_t>>(),
              "threads"_a = 0, "The same from the first stages' codes; the others' are drawn from the prior.")
         .def("decode", &decode<uint8_t>, "streams"_a, "frame"_a, "scale"_a = 1, "region"_a = py::none(),
-             "threads"_a = 0, "Pixels (h, w, 3), the same bits on every machine.")
+             "threads"_a = 0, exact("guesses") = py::none(), "Pixels (h, w, 3), the same bits on every machine.")
         .def("decode_sixteen_bit", &decode<uint16_t>, "streams"_a, "frame"_a, "scale"_a = 1, "region"_a = py::none(),
-             "threads"_a = 0, "The same with 16 bits a colour.")
-        .def("decode_codes", &decode_codes, "streams"_a, "frame"_a, "threads"_a = 0,
-             "The codes of every stage, (h, w, groups, rvq_levels) each.")
+             "threads"_a = 0, exact("guesses") = py::none(), "The same with 16 bits a colour.")
+        .def("decode_codes", &decode_codes, "streams"_a, "frame"_a, "threads"_a = 0, "stages"_a = py::none(),
+             "The codes of the first stages, or of all, (h, w, groups, rvq_levels) each.")
+        .def("missing", &Network::missing, "streams"_a, "frame"_a,
+             "[stage][tile], whether the tile cannot be decoded in the stage and is filled in.")
         .def("tiles", &tiles, "frame"_a, "scale"_a = 1, "region"_a = py::none(),
              "The tiles of every stream that decode needs, as (top, left, bottom, right) in tiles.");
 

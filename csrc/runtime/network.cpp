@@ -148,7 +148,7 @@ RowStreamPointer Network::synthesis(const Tiling& tiling, Rectangle wanted, cons
 
 void Network::code_all(const Tiling& tiling, const Frame& frame, int threads,
                        std::vector<std::unique_ptr<StageCoder>> coders) const {
-    const Rectangle whole = tiling.whole(model_.stages.back().shape.level);
+    const Rectangle whole = tiling.whole(model_.stages[coders.size() - 1].shape.level);
     run(synthesis(tiling, whole, frame, threads, Last::kCodes, std::move(coders)));
 }
 
@@ -214,9 +214,15 @@ Encoded Network::draw(const Codes& codes, const Frame& frame, uint64_t seed, int
     return encode(tiling, frame, threads, std::move(sources));
 }
 
-std::vector<std::unique_ptr<StageCoder>> Network::decoders(const Tiling& tiling, int stages, Rectangle wanted,
-                                                           int threads, const Streams& streams,
-                                                           OpenCoders<RansDecoder>& open_coders, Codes* codes) const {
+int64_t Network::reach(const Tiling& tiling, int stage) const {
+    if (stage == 0) return 0;
+    const StageShape &before = model_.shape.stages[stage - 1], &now = model_.shape.stages[stage];
+    const int64_t positions = (before.refine << (before.level - now.level)) + kNeighbours.halo;
+    return (positions + tiling.side(now.level) - 1) / tiling.side(now.level);
+}
+
+std::vector<std::vector<bool>> Network::missing(const Streams& streams, const Frame& frame) const {
+    const Tiling tiling = this->tiling(frame);
     if (static_cast<int>(streams.size()) != model_.shape.streams())
         throw CorruptStream("there are " + std::to_string(streams.size()) + " coded streams, not " +
                             std::to_string(model_.shape.streams()));
@@ -224,39 +230,59 @@ std::vector<std::unique_ptr<StageCoder>> Network::decoders(const Tiling& tiling,
         if (static_cast<int64_t>(s.size()) != tiling.count())
             throw CorruptStream("a coded stream has " + std::to_string(s.size()) + " tiles, not " +
                                 std::to_string(tiling.count()));
+    std::vector<std::vector<bool>> result;
+    for (size_t i = 0; i < model_.stages.size(); ++i)
+        result.push_back(missing_tiles(tiling, streams[model_.shape.stages[i].stream],
+                                       i ? result.back() : std::vector<bool>(), reach(tiling, static_cast<int>(i))));
+    return result;
+}
+
+std::vector<std::unique_ptr<StageCoder>> Network::decoders(const Tiling& tiling, int stages, Rectangle wanted,
+                                                           const Frame& frame, int threads, const Streams& streams,
+                                                           const Values* guesses, OpenCoders<RansDecoder>& open_coders,
+                                                           Codes* codes) const {
     std::vector<std::unique_ptr<StageCoder>> coders;
-    std::vector<bool> missing;
+    const auto missing = this->missing(streams, frame);
     for (const StageTiles& where : coded_tiles(tiling, stages, wanted, threads)) {
-        const auto& tiles = streams[where.stage.shape.stream];
-        missing = missing_tiles(tiling, tiles, missing);
-        coders.push_back(std::make_unique<StageDecoder>(where, tiles, missing, open_coders,
-                                                        codes ? &(*codes)[coders.size()] : nullptr));
+        const size_t i = coders.size();
+        coders.push_back(std::make_unique<StageDecoder>(where, streams[where.stage.shape.stream], missing[i],
+                                                        i ? nullptr : guesses, open_coders,
+                                                        codes ? &(*codes)[i] : nullptr));
     }
     return coders;
 }
 
-Codes Network::decode_codes(const Streams& streams, const Frame& frame, int threads) const {
+Codes Network::decode_codes(const Streams& streams, const Frame& frame, int stages, int threads) const {
     const Tiling tiling = this->tiling(frame);
+    if (stages < 1 || stages > static_cast<int>(model_.stages.size()))
+        throw std::invalid_argument("there are " + std::to_string(model_.stages.size()) + " stages, not " +
+                                    std::to_string(stages));
     Codes codes;
-    for (const Stage& s : model_.stages) {
-        const Rectangle whole = tiling.whole(s.shape.level);
-        codes.emplace_back(whole.height(), whole.width(), s.shape.codes());
+    for (int i = 0; i < stages; ++i) {
+        const StageShape& shape = model_.shape.stages[i];
+        const Rectangle whole = tiling.whole(shape.level);
+        codes.emplace_back(whole.height(), whole.width(), shape.codes());
     }
     OpenCoders<RansDecoder> open_coders;
-    const Rectangle whole = tiling.whole(model_.stages.back().shape.level);
+    const Rectangle whole = tiling.whole(model_.shape.stages[stages - 1].level);
     code_all(tiling, frame, threads,
-             decoders(tiling, static_cast<int>(model_.stages.size()), whole, threads, streams, open_coders, &codes));
+             decoders(tiling, stages, whole, frame, threads, streams, nullptr, open_coders, &codes));
     return codes;
 }
 
 template <class Pixel>
-void Network::decode(const Streams& streams, const Frame& frame, const View& view, int threads, Pixel* pixels) const {
+void Network::decode(const Streams& streams, const Frame& frame, const View& view, const Values& guesses, int threads,
+                     Pixel* pixels) const {
     const Tiling tiling = this->tiling(frame);
+    const bool guessed = !guesses.data.empty();
+    if (guessed)
+        expect_maps<int32_t>({guesses}, "guesses", model_, tiling, 1, [](const StageShape& s) { return s.latents; });
     const Head& head = this->head(view.scale);
     const Rectangle area = view.area, wanted = positions(head, area);
     OpenCoders<RansDecoder> open_coders;
     RowCursor f(synthesis(tiling, wanted, frame, threads, Last::kFeatures,
-                          decoders(tiling, head.stages, wanted, threads, streams, open_coders, nullptr)));
+                          decoders(tiling, head.stages, wanted, frame, threads, streams, guessed ? &guesses : nullptr,
+                                   open_coders, nullptr)));
     const Conv& conv = std::is_same_v<Pixel, uint16_t> ? head.sixteen_bit : head.conv;
     const int64_t side = head.side, left = wanted.left, columns = wanted.width();
     for_each_strip(f, [&](int64_t top, int64_t bottom) {
@@ -278,7 +304,7 @@ void Network::decode(const Streams& streams, const Frame& frame, const View& vie
     });
 }
 
-template void Network::decode(const Streams&, const Frame&, const View&, int, uint8_t*) const;
-template void Network::decode(const Streams&, const Frame&, const View&, int, uint16_t*) const;
+template void Network::decode(const Streams&, const Frame&, const View&, const Values&, int, uint8_t*) const;
+template void Network::decode(const Streams&, const Frame&, const View&, const Values&, int, uint16_t*) const;
 
 }  // namespace aec

@@ -39,12 +39,18 @@ public:
     Encoded draw(const Codes& codes, const Frame& frame, uint64_t seed, int sharpness, int threads) const;
 
     // What of the frame a view of the picture shows, to pixels [area's height][width][3]. Tiles that are missing, and
-    // what follows from them, are filled in with what the prior expects. Throws CorruptStream.
+    // what follows from them, are filled in: in the first stage with `guesses`, if it has a value for every latent of
+    // the picture, and else with what the prior expects. Throws CorruptStream, and std::invalid_argument if guesses
+    // are of another shape.
     template <class Pixel>  // uint8_t or uint16_t
-    void decode(const Streams& streams, const Frame& frame, const View& view, int threads, Pixel* pixels) const;
+    void decode(const Streams& streams, const Frame& frame, const View& view, const Values& guesses, int threads,
+                Pixel* pixels) const;
 
-    // The codes of all stages.
-    Codes decode_codes(const Streams& streams, const Frame& frame, int threads) const;
+    // The codes of the first stages.
+    Codes decode_codes(const Streams& streams, const Frame& frame, int stages, int threads) const;
+
+    // [stage][tile], whether the tile cannot be decoded in the stage and is filled in.
+    std::vector<std::vector<bool>> missing(const Streams& streams, const Frame& frame) const;
 
     // The tiles, in units of tiles, of every stream that `decode` would read.
     std::vector<Rectangle> tiles(const Frame& frame, const View& view) const;
@@ -81,14 +87,17 @@ private:
     enum class Last { kFeatures, kCodes };
     std::shared_ptr<RowStream> synthesis(const Tiling& tiling, Rectangle wanted, const Frame& frame, int threads,
                                          Last last, std::vector<std::unique_ptr<StageCoder>> coders) const;
-    // Runs the coders of all stages over the whole picture.
+    // Runs the coders of the first stages over the whole picture.
     void code_all(const Tiling& tiling, const Frame& frame, int threads,
                   std::vector<std::unique_ptr<StageCoder>> coders) const;
     Encoded encode(const Tiling& tiling, const Frame& frame, int threads,
                    std::vector<std::unique_ptr<CodeSource>> sources) const;
-    // codes: to be filled in, or null
-    std::vector<std::unique_ptr<StageCoder>> decoders(const Tiling& tiling, int stages, Rectangle wanted, int threads,
-                                                      const Streams& streams, OpenCoders<RansDecoder>& open_coders,
+    // How many tiles away a stage sees what the one before it has coded.
+    int64_t reach(const Tiling& tiling, int stage) const;
+    // guesses: of the first stage, or null. codes: to be filled in, or null.
+    std::vector<std::unique_ptr<StageCoder>> decoders(const Tiling& tiling, int stages, Rectangle wanted,
+                                                      const Frame& frame, int threads, const Streams& streams,
+                                                      const Values* guesses, OpenCoders<RansDecoder>& open_coders,
                                                       Codes* codes) const;
 
     Model model_;

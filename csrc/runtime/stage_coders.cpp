@@ -69,8 +69,20 @@ void StageEncoder::code(Band& band) {
 }
 
 StageDecoder::StageDecoder(const StageTiles& where, const std::vector<std::optional<std::string>>& tiles,
-                           std::vector<bool> missing, OpenCoders<RansDecoder>& open_coders, Map<uint8_t>* codes)
-    : where_(where), tiles_(tiles), missing_(std::move(missing)), open_coders_(open_coders), codes_(codes) {}
+                           std::vector<bool> missing, const Values* guesses, OpenCoders<RansDecoder>& open_coders,
+                           Map<uint8_t>* codes)
+    : where_(where),
+      tiles_(tiles),
+      missing_(std::move(missing)),
+      guesses_(guesses),
+      open_coders_(open_coders),
+      codes_(codes) {}
+
+void StageDecoder::guess(const Rectangle& part, Band& band) const {
+    for (int64_t y = part.top; guesses_ && y < part.bottom; ++y)
+        std::copy_n(guesses_->row(y) + part.left * guesses_->channels, part.width() * guesses_->channels,
+                    band.value.row(y - band.area.top) + (part.left - band.area.left) * guesses_->channels);
+}
 
 void StageDecoder::code(Band& band) {
     const int stream = where_.stage.shape.stream;
@@ -78,7 +90,10 @@ void StageDecoder::code(Band& band) {
     std::vector<RansDecoder*> coders;
     for (int64_t c = 0; c < where_.tiles.width(); ++c) {
         const int64_t tile = where_.tile(band, c);
-        if (missing_[tile]) continue;
+        if (missing_[tile]) {
+            guess(where_.part(band, c), band);
+            continue;
+        }
         const auto* data = reinterpret_cast<const uint8_t*>(tiles_[tile]->data());
         columns.push_back(c);
         coders.push_back(&open_coders_.try_emplace({stream, tile}, data, tiles_[tile]->size()).first->second);
@@ -98,14 +113,14 @@ void StageDecoder::code(Band& band) {
 }
 
 std::vector<bool> missing_tiles(const Tiling& tiling, const std::vector<std::optional<std::string>>& tiles,
-                                const std::vector<bool>& before) {
+                                const std::vector<bool>& before, int64_t reach) {
     const int64_t rows = tiling.rows(), columns = tiling.columns();
     std::vector<bool> missing(tiling.count());
     for (int64_t row = 0; row < rows; ++row)
         for (int64_t column = 0; column < columns; ++column) {
             bool lost = !tiles[row * columns + column];
-            for (int64_t r = std::max(int64_t{0}, row - 1); r < std::min(rows, row + 2); ++r)
-                for (int64_t c = std::max(int64_t{0}, column - 1); c < std::min(columns, column + 2); ++c)
+            for (int64_t r = std::max(int64_t{0}, row - reach); r < std::min(rows, row + reach + 1); ++r)
+                for (int64_t c = std::max(int64_t{0}, column - reach); c < std::min(columns, column + reach + 1); ++c)
                     lost = lost || (!before.empty() && before[r * columns + c]);
             missing[row * columns + column] = lost;
         }

@@ -16,6 +16,7 @@
 namespace aec {
 
 using Codes = std::vector<Map<uint8_t>>;  // a stage's: [height][width][groups * rvq_levels], the coarsest first
+using Values = Map<int32_t>;              // of a stage's latents: Band::value of the whole picture
 using Streams = std::vector<std::vector<std::optional<std::string>>>;  // [stream][tile]; what is missing is guessed
 
 // Where a stage codes: the area, in tiles, and whether it is the first or the last stage of its stream.
@@ -103,24 +104,28 @@ private:
 
 class StageDecoder : public StageCoder {
 public:
-    // tiles: those of the stage's stream. missing: of the tiles of the whole picture. codes: of the whole picture, to
-    // be filled in, or null.
+    // tiles: those of the stage's stream. missing: of the tiles of the whole picture. guesses: values of the whole
+    // picture that the missing ones take, or null for zeros. codes: of the whole picture, to be filled in, or null.
     StageDecoder(const StageTiles& where, const std::vector<std::optional<std::string>>& tiles,
-                 std::vector<bool> missing, OpenCoders<RansDecoder>& open_coders, Map<uint8_t>* codes);
+                 std::vector<bool> missing, const Values* guesses, OpenCoders<RansDecoder>& open_coders,
+                 Map<uint8_t>* codes);
     void code(Band& band) override;
 
 private:
+    void guess(const Rectangle& part, Band& band) const;
+
     const StageTiles where_;
     const std::vector<std::optional<std::string>>& tiles_;
     const std::vector<bool> missing_;
+    const Values* const guesses_;
     OpenCoders<RansDecoder>& open_coders_;
     Map<uint8_t>* const codes_;
 };
 
-// The tiles that cannot be decoded in a stage: those that the stream lacks, and those that see (or touch at a corner)
-// one that an earlier stage could not decode, as their probabilities are not those that the encoder had. `before` is
-// what was missing in the stage before, empty in the first.
+// The tiles that cannot be decoded in a stage: those that the stream lacks, and those that see one that an earlier
+// stage could not decode, as their probabilities are not those that the encoder had. `before` is what was missing in
+// the stage before, empty in the first; reach: how many tiles away a stage sees what the one before has coded.
 std::vector<bool> missing_tiles(const Tiling& tiling, const std::vector<std::optional<std::string>>& tiles,
-                                const std::vector<bool>& before);
+                                const std::vector<bool>& before, int64_t reach);
 
 }  // namespace aec

@@ -39,15 +39,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::vector<uint16_t> wide(one.size());
     bool corrupt = false;
     try {
-        network->decode(streams, frame, whole, 1, one.data());
-        network->decode(streams, frame, whole, 1, wide.data());
+        network->decode(streams, frame, whole, {}, 1, one.data());
+        network->decode(streams, frame, whole, {}, 1, wide.data());
     } catch (const CorruptStream&) {
         corrupt = true;
     }
     try {
-        network->decode(streams, frame, whole, 3, two.data());
+        network->decode(streams, frame, whole, {}, 3, two.data());
         if (corrupt || one != two) std::abort();
-        network->decode(streams, frame, part, 1, some.data());
+        network->decode(streams, frame, part, {}, 1, some.data());
         for (int64_t y = 0; y < area.height(); ++y)
             for (int64_t i = 0; i < area.width() * 3; ++i)
                 if (some[y * area.width() * 3 + i] != one[((area.top + y) * all.width() + area.left) * 3 + i])
@@ -56,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         if (!corrupt) std::abort();
     }
     try {
-        const Codes codes = network->decode_codes(streams, frame, 1);
+        const Codes codes = network->decode_codes(streams, frame, static_cast<int>(network->shape().stages.size()), 1);
         const Encoded e = network->encode(codes, frame, 1);
         if (e.streams.size() != streams.size()) std::abort();
     } catch (const CorruptStream&) {

@@ -57,7 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t length) {
         const Encoded e = network.encode(pixels.data(), frame, search, {}, 1);
         Streams streams;
         for (const auto& tiles : e.streams) streams.emplace_back(tiles.begin(), tiles.end());
-        network.decode(streams, frame, network.view(frame, 1, std::nullopt), 1, pixels.data());
+        network.decode(streams, frame, network.view(frame, 1, std::nullopt), {}, 1, pixels.data());
     } catch (const std::invalid_argument&) {
     }
     return 0;

@@ -110,7 +110,7 @@ int main(int argc, char** argv) {
         }
         std::vector<uint8_t> pixels(static_cast<size_t>(height) * width * 3);
         const aec::Frame frame(height, width, quality, tile_log2, map);
-        network.decode(streams, frame, network.view(frame, 1, std::nullopt), argc > 3 ? std::atoi(argv[3]) : 1,
+        network.decode(streams, frame, network.view(frame, 1, std::nullopt), {}, argc > 3 ? std::atoi(argv[3]) : 1,
                        pixels.data());
         std::fwrite(pixels.data(), 1, pixels.size(), stdout);
     }

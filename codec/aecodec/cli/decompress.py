@@ -13,8 +13,11 @@ from .compress import is_aec
 from .paths import STREAM, Job, plan
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..decoder import Decoder
 
+NOTHING_LEFT = 255  # in Decoder.guessed
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP", "tiff": "TIFF", "ppm": "PPM"}  # ours, and Pillow's names
 SUFFIXES = {"jpeg": ".jpg"}
 
@@ -39,6 +42,7 @@ class Rectangle(click.ParamType):  # type: ignore[type-arg]  # older releases of
 @click.option("--strip", is_flag=True, help="Drop ICC profile, EXIF and XMP.")
 @click.option("--output-quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF.  [default: 95, 95, 90]")
 @click.option("--allow-partial", is_flag=True, help="Show what is left of damaged and truncated files.")
+@click.option("--mask", type=click.Path(dir_okay=False, path_type=Path), help="Write a PNG of what is a guess: white is all of it.")
 @batch.limits
 @batch.options
 def decompress(
@@ -50,6 +54,7 @@ def decompress(
     strip: bool,
     output_quality: int | None,
     allow_partial: bool,
+    mask: Path | None,
     limit_pixels: int,
     limit_memory: float,
     common: CommonOptions,
@@ -61,13 +66,21 @@ def decompress(
     """
     from .. import sixteen_bit
     from ..decoder import Decoder
-    from ..files import picture_format
+    from ..errors import OptionError
+    from ..files import picture_format, refuse_same
+    from ..picture import Picture
 
     suffix = SUFFIXES.get(kind or "png", f".{kind or 'png'}")
     planned, single = plan(inputs, common.output, common.recursive, is_aec, suffix, lambda p: not is_aec(p), is_format)
+    if mask is not None and not (single and allow_partial):
+        raise click.UsageError("--mask is for one file, with --allow-partial")
     workers, threads = batch.threads_of(len(planned), common)
 
     def work(job: Job) -> Outcome:
+        if mask is not None:
+            refuse_same(job.source, mask)
+            if mask == job.target:
+                raise OptionError(f"{mask}: the picture and the mask are the same file")
         format = FORMATS[kind or "png"] if kind or job.target == STREAM else picture_format(job.target)
         source = io.BytesIO(batch.read_stdin()) if job.source == STREAM else job.source
         with Decoder(
@@ -80,24 +93,37 @@ def decompress(
         ) as decoder:
             own = 8 if format not in sixteen_bit.FORMATS else None
             picture = decoder.picture(int(scale), region, own if bits is None else int(bits))
-            damage = describe_damage(decoder)
+            guessed = decoder.guessed(int(scale), region) if decoder.guesses or mask is not None else None
+            damage = describe_damage(decoder, guessed)
         if strip:
             picture = replace(picture, metadata={})
         before = len(source.getvalue()) if isinstance(source, io.BytesIO) else source.stat().st_size
         with batch.writing(job.target, not common.force) as out:
             notes = picture.save(out, format, output_quality)
             after = out.seek(0, io.SEEK_END)
+            if mask is not None and guessed is not None:
+                with batch.writing(mask, not common.force) as file:
+                    Picture(guessed).save(file, "PNG")
         message = batch.noted(job, [damage, *notes] if damage else notes)
         return Outcome(str(job.source), str(job.target), "done", before, after, picture.width, picture.height, message=message)
 
     batch.run(Batch(planned, single, workers, common), work)
 
 
-def describe_damage(decoder: "Decoder") -> str:
-    """What is wrong with a damaged file, what of it came back, and what that means; nothing of an intact one."""
+def describe_damage(decoder: "Decoder", guessed: "np.ndarray | None") -> str:
+    """What is wrong with a damaged file, what of it came back, and what that means; nothing of an intact one.
+
+    guessed: the mask of the part that was decoded, if there are guesses.
+    """
+    from ..repair import NOTHING_LEFT
+
     if not decoder.problems:
         return ""
-    rest = "the rest is a guess" if decoder.guesses else "nothing is missing"
+    rest = "nothing is missing"
+    if decoder.guesses and guessed is not None:
+        shares = (((guessed > 0) & (guessed < NOTHING_LEFT)).mean(), "in part"), ((guessed == NOTHING_LEFT).mean(), "wholly")
+        parts = [f"{max(1, round(100 * share))} % of the pixels {how}" for share, how in shares if share]
+        rest = f"the rest is a guess: {', '.join(parts)}" if parts else "the rest is a guess"
     return "; ".join([*decoder.problems, *(f"{part} is repaired from the protective copy" for part in decoder.repairs), rest])
 
 
