@@ -178,6 +178,11 @@ def found_by(r, method):
     return [f[k] for f in figures for k in ("recall_at_1", "found_at_1_in_1000")]
 
 
+def odd_by(r, method):
+    tiles = r["tiles"][method]
+    return [tiles["image"], tiles["pixel"], tiles["image_of_strangers"], r["mnist"][method]["mean"]]
+
+
 README = [
     ("side_by_side", "{:.2f} dB with JPEG, {:.2f} with AVIF and {:.2f} with", lambda r: [f["psnr"] for f in r["files"].values()]),
     ("side_by_side", "files of {:.0f} kB", lambda r: [r["files"]["aec"]["bytes"] / 1000]),
@@ -247,6 +252,14 @@ BEYOND = [
             ("OpenCV's inpainting (Telea)", "telea"),
             ("the mean colour of the rest", "mean"),
             ("what the prior expects, without the guess", "prior"),
+        )
+    ),
+    *(
+        ("anomaly", f"| {shown} | {{:.3f}} | {{:.3f}} | {{:.3f}} | {{:.3f}} |", lambda r, n=name: odd_by(r, n))
+        for shown, name in (
+            ("as shipped", "both"),
+            ("without the codebook", "de-noiser alone"),
+            ("as shipped, 20 pictures to fit to", "both, 20 to fit"),
         )
     ),
     ("duplicates", "{:.0f} ms for an .aec file", lambda r: [r["milliseconds"]["coarse codes of an .aec file"]]),

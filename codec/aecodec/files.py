@@ -23,11 +23,16 @@ def refuse_same(source: Path, target: Path) -> None:
         raise OptionError(f"{source}: input and output are the same file")
 
 
-def load_reduced(source: Path | bytes, side: int) -> Picture:
-    """A picture file or an .aec file, by its first bytes; of the latter an eighth, if that has `side` pixels a side.
+def load(source: Path | bytes) -> Picture:
+    """A picture file, or an .aec file, by its first bytes; of an animation, the first frame.
 
-    Of an animation, the first frame. Raises PictureError, FileError, OSError.
+    Raises PictureError, FileError, OSError.
     """
+    return load_reduced(source, MAX_PIXELS)
+
+
+def load_reduced(source: Path | bytes, side: int) -> Picture:
+    """The same, but of an .aec file an eighth, if that has `side` pixels a side."""
     data = source if isinstance(source, bytes) else source.read_bytes()
     if not data.startswith(MAGIC):
         return Picture.load(io.BytesIO(data), first_frame=True)

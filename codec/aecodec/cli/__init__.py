@@ -8,7 +8,7 @@ import click
 
 from .. import __version__
 from ..errors import AecodecError
-from . import compress, decompress, duplicates, inspect, lab, placeholder, sample, signals
+from . import anomaly, compress, decompress, duplicates, inspect, lab, placeholder, sample, signals
 from .batch import one_line
 
 
@@ -51,6 +51,7 @@ for command in (
     sample.sample,
     placeholder.placeholder,
     duplicates.duplicates,
+    anomaly.anomaly,
     lab.train,
     lab.bench,
 ):
