@@ -164,7 +164,7 @@ def test_gains_find_back(pictures, tmp_path):
     loss, gain = state()
     before = {n: p.clone() for n, p in run.net.named_parameters() if "log_gain.weight" not in n}
     for run.step in range(0, 120 * GAIN_EVERY, GAIN_EVERY):
-        run.tune_gain(x, quality, run.rate())
+        run.tune_gain(run.gain_slope(x, quality), run.rate())
     after = state()
     assert after[0] < 0.9 * loss and after[1] > gain
     for name, parameter in run.net.named_parameters():

@@ -25,7 +25,8 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--scalar-share", type=click.FloatRange(0, 1), help="Share of the minutes before the codebook phase.  [default: 0.45]"
 )
-@click.option("--batch", type=click.IntRange(1), help="Crops a step.  [default: 4]")
+@click.option("--batch", type=click.IntRange(1), help="Crops a step, of all processes together.  [default: 4]")
+@click.option("--accumulate", type=click.IntRange(1), help="Parts that a process makes its share of them in.  [default: 1]")
 @click.option("--crop", type=click.IntRange(64), help="Pixels on a side of a crop, a multiple of 64.  [default: 256]")
 @click.option("--learning-rate", type=click.FloatRange(0, 1), help="Of Adam, before it falls.  [default: 0.001]")
 @click.option("--decay-share", type=click.FloatRange(0, 1), help="Share of the minutes in which it falls.  [default: 0.25]")
@@ -47,7 +48,10 @@ def train(
     anneal: float | None,
     **settings: Any,
 ) -> None:
-    """Train the network on a folder of pictures, and export the model."""
+    """Train the network on a folder of pictures, and export the model.
+
+    On several GPUs or machines, start it by torchrun: "torchrun --nproc-per-node 4 -m aecodec train ...".
+    """
     if resume is None and out is None:
         raise click.UsageError("one of --out and --resume is needed")
     if resume is not None and weights is not None:

@@ -123,12 +123,13 @@ class Crops:
         crops = torch.stack([self._one(rng) for _ in range(count)])
         return crops.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
 
-    def start(self, step: int) -> None:
-        """Begins to prepare the batches of this and all later steps."""
+    def start(self, step: int, parts: range = range(1)) -> None:
+        """Begins to prepare the batches of this and all later steps: one for each of these parts of a step."""
 
         def fill() -> None:
             for n in itertools.count(step):
-                self.ready.put(self.sample(self.batch, n))
+                for part in parts:
+                    self.ready.put(self.sample(self.batch, n, part))
 
         self.worker = threading.Thread(target=fill, daemon=True)
         self.worker.start()

@@ -45,7 +45,7 @@ class GraphRun(Run):
 
     graph: torch.cuda.CUDAGraph | None = None
 
-    def losses(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def losses(self, x: Tensor, quality: Tensor, part: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """As the trainer's, without its generator, which a graph cannot seed; in the codebook phase nothing draws from it."""
         decoded: list[Tensor] = []
         y, bits = self.net(x, quality, self.codebook.quantise, decoded)
@@ -101,7 +101,7 @@ class GraphRun(Run):
         else:
             self.graph.replay()
         if self.step % GAIN_EVERY == 0:
-            self.tune_gain(self.x, self.quality, rate)
+            self.tune_gain(self.gain_slope(self.x, self.quality), rate)
         self.step, self.pixels = self.step + 1, self.pixels + x[:, 0].numel()
 
 

@@ -27,23 +27,25 @@ from ..network.codebook import Codebook
 from ..network.fixed_point import export, restore
 from ..network.loss import as_psnr, preview_error, rate_distortion
 from ..network.modules import channels_last
-from ..network.network import Network, Shape, compute_in, initialise, quality_features
+from ..network.network import Network, Shape, Stage, compute_in, initialise, quality_features
 from ..options import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from . import checkpoint, lloyd
 from .data import Crops, evenly, load_or_skip, split
 from .draws import NOISE, QUALITIES, generator
 from .grow import grow
+from .ranks import ALONE, Ranks, is_restarted, joined
 from .scalar import quantise_scalar, quantise_scalar_exact
 from .settings import Settings, rate_share
 from .validation import validate
 
 CHECKPOINT = "checkpoint.safetensors"
-INITIAL = 1 << 32  # seeds of the crops that statistics are taken from; those of the steps are their numbers
+INITIAL = (1 << 32) - 1  # begins the seeds of crops that statistics are taken from; those of steps are their number and part
 GROWTH_CROPS = 96  # that show what a model loses
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter
 COUNTERS = ("step", "pixels", "seconds", "phase", "history")
 GAIN_EVERY, GAIN_DELTA, GAIN_RATE = 16, 0.05, 200.0  # steps; of the natural log; times the learning rate, of a relative slope
 GAIN_FEATURES = 4  # the polynomial ones of the quality
+SHARE_EVERY = 1000  # steps: machines of different kinds may round differently
 
 
 def as_laid_out(t: Tensor, like: Tensor) -> Tensor:
@@ -86,8 +88,13 @@ class Learned(nn.Module):
 class Run:
     """The state of a training run, and the steps that move it on."""
 
-    def __init__(self, data: Path, out: Path, settings: Settings, shape: Shape):
-        self.out, self.settings, self.shape = out, settings, shape
+    def __init__(self, data: Path, out: Path, settings: Settings, shape: Shape, ranks: Ranks = ALONE):
+        """Raises ValueError if there is too little to validate on, or a batch cannot be shared out."""
+        self.out, self.settings, self.shape, self.ranks = out, settings, shape, ranks
+        if settings.batch % (ranks.count * settings.accumulate):
+            parts = f"{ranks.count} processes with {settings.accumulate} parts each (--accumulate)"
+            raise ValueError(f"a batch of {settings.batch} crops (--batch) cannot be shared out to {parts}")
+        self.part = settings.batch // (ranks.count * settings.accumulate)  # crops that are trained on at a time
         torch.manual_seed(settings.seed)
         self.train_paths, validation = split(data)
         chosen = evenly(validation, settings.validation_pictures)
@@ -102,8 +109,8 @@ class Run:
             compute_in(self.net, torch.bfloat16)
         named = sorted(self.model.named_parameters(), key=lambda item: rate_share(item[0]))
         self.names = [name for name, _ in named]  # in Adam's order
-        shares = groupby(named, lambda item: rate_share(item[0]))
-        groups = [{"params": [p for _, p in part], "share": share} for share, part in shares]
+        by_share = groupby(named, lambda item: rate_share(item[0]))
+        groups = [{"params": [p for _, p in some], "share": share} for share, some in by_share]
         self.adam = torch.optim.Adam(
             groups, settings.learning_rate, betas=(0.9, 0.98), fused=True, capturable=settings.device == "cuda"
         )
@@ -113,7 +120,7 @@ class Run:
     @cached_property
     def crops(self) -> Crops:
         """Raises ValueError if no picture is large enough."""
-        return Crops(self.train_paths, self.settings.batch, self.settings.crop, self.settings.seed)
+        return Crops(self.train_paths, self.part, self.settings.crop, self.settings.seed)
 
     def start(self) -> None:
         initialise(self.net, self.crops.sample(32, INITIAL).to(self.settings.device))
@@ -133,16 +140,25 @@ class Run:
         self.phase = "scalar" if self.settings.scalar_share > 0 else "codebook"
         self.pixels, self.history = record["pixels"], list(record["history"])
 
-    def save(self) -> None:
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """All of them, by what they are part of."""
         state = self.adam.state_dict()["state"]
         moments = {f"{self.names[i]}/{k}": state[i][k] for i in state for k in MOMENTS}
+        return {"model": self.model.state_dict(), "average": self.average.state_dict(), "adam": moments}
+
+    def share(self) -> None:
+        """Gives all ranks the tensors of the leading one."""
+        self.ranks.share([t for group in self.tensors().values() for t in group.values()])
+
+    def save(self) -> None:
+        if not self.ranks.leads:
+            return
         counters = {k: getattr(self, k) for k in COUNTERS}
         counters |= {"shape": self.shape.to_json(), "settings": asdict(self.settings)}
-        groups = {"model": self.model.state_dict(), "average": self.average.state_dict(), "adam": moments}
-        checkpoint.save(self.out / CHECKPOINT, groups, counters)
+        checkpoint.save(self.out / CHECKPOINT, self.tensors(), counters)
 
     def resume(self, path: Path) -> None:
-        groups, counters = checkpoint.load(path, self.settings.device)
+        groups, counters = checkpoint.load(path, str(self.net.stem.weight.device))
         self.model.load_state_dict(groups["model"])
         self.average.load_state_dict(groups["average"])
         state, moments = self.adam.state_dict(), groups["adam"]
@@ -166,29 +182,38 @@ class Run:
         lloyd.fit(self.net, self.codebook, crops, self.qualities(count, INITIAL, 1))
         self.average.codebook.load_state_dict(self.codebook.state_dict())
         self.phase = "codebook"
+        self.share()
+
+    @property
+    def tuned(self) -> Stage:
+        """The stage whose gains are to be tuned now."""
+        return self.net.stages[self.step // GAIN_EVERY % len(self.net.stages)]
 
     @torch.no_grad()
-    def tune_gain(self, x: Tensor, quality: Tensor, rate: float) -> None:
-        """Moves one stage's steps down the slope of the loss, measured by a difference.
+    def gain_slope(self, x: Tensor, quality: Tensor) -> Tensor:
+        """(GAIN_FEATURES,): the slope of the log of the loss along the tuned stage's gains, measured by a difference.
 
         In the codebook phase the gains do not learn by backpropagation: through the soft assignment it sees 40 % of what a
         finer step does for the distortion of the finest stages at high rates, and so drove their rates down. What a step
         does is in which codes are chosen, and that only a difference shows.
         """
-        stage = self.net.stages[self.step // GAIN_EVERY % len(self.net.stages)]
-        found = []
+        bias, found = self.tuned.log_gain.bias, []
         for delta in (GAIN_DELTA, -GAIN_DELTA):
-            stage.log_gain.bias.add_(delta)
+            bias.add_(delta)
             found.append(self.losses(x, quality)[0])
-            stage.log_gain.bias.sub_(delta)
+            bias.sub_(delta)
         slope = (found[0] - found[1]) / (GAIN_DELTA * (found[0] + found[1]))  # (B,) of the log of the loss
-        downhill = (slope[:, None] * quality_features(quality)[:, :GAIN_FEATURES]).mean(0)
-        stage.log_gain.weight[:, :GAIN_FEATURES] -= GAIN_RATE * rate * downhill
+        return (slope[:, None] * quality_features(quality)[:, :GAIN_FEATURES]).mean(0)
 
-    def losses(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """See `rate_distortion`; the loss has the preview's share."""
+    @torch.no_grad()
+    def tune_gain(self, slope: Tensor, rate: float) -> None:
+        """Moves the tuned stage's steps down the slope of the loss."""
+        self.tuned.log_gain.weight[:, :GAIN_FEATURES] -= GAIN_RATE * rate * slope
+
+    def losses(self, x: Tensor, quality: Tensor, part: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+        """See `rate_distortion`; the loss has the preview's share. part: of the step, for the noise."""
         decoded: list[Tensor] = []
-        noise = generator(self.settings.seed, NOISE, self.step, device=x.device)
+        noise = generator(self.settings.seed, NOISE, self.step, part, device=x.device)
         quantise = partial(quantise_scalar, generator=noise) if self.phase == "scalar" else self.codebook.quantise
         y, bits = self.net(x, quality, quantise, decoded)
         loss, bpp, d = rate_distortion(x, y, bits, quality, self.settings.visual)
@@ -200,27 +225,37 @@ class Run:
         return self.settings.rate(self.step, self.seconds)
 
     def train_step(self) -> tuple[float, float, float]:
-        """One step on one batch; -> loss, bits per pixel, distortion in dB as a PSNR."""
-        s = self.settings
-        x, quality = next(self.crops).to(s.device), self.qualities(s.batch, self.step)
-        loss, bpp, d = self.losses(x, quality)
-        for group in self.adam.param_groups:
-            group["lr"] = self.rate() * (group["share"] if s.trained else 1)
+        """One step on one batch, of all ranks together; -> loss, bits per pixel, distortion in dB as a PSNR."""
+        s, tunes = self.settings, self.phase == "codebook" and self.step % GAIN_EVERY == 0
+        slope, figures = (torch.zeros(n, device=s.device) for n in (GAIN_FEATURES, 3))
         self.adam.zero_grad(set_to_none=True)
-        loss.mean().backward()
+        for part in self.ranks.parts(s.accumulate):
+            x, quality = next(self.crops).to(s.device), self.qualities(self.part, self.step, part)
+            loss, bpp, d = self.losses(x, quality, part)
+            (loss.mean() / s.accumulate).backward()
+            figures += torch.stack([v.detach().mean() for v in (loss, bpp, as_psnr(d))]) / s.accumulate
+            if tunes:
+                slope += self.gain_slope(x, quality) / s.accumulate
         if self.phase == "codebook":
             for stage in self.net.stages:
                 stage.log_gain.zero_grad(set_to_none=True)
-            if self.step % GAIN_EVERY == 0:
-                self.tune_gain(x, quality, self.rate())
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        self.ranks.average([*gradients, slope, figures])
+        if tunes:
+            self.tune_gain(slope, self.rate())
         nn.utils.clip_grad_norm_(self.model.parameters(), s.clip)
+        for group in self.adam.param_groups:
+            group["lr"] = self.rate() * (group["share"] if s.trained else 1)
         self.adam.step()
         self.codebook.project()
         self.step, self.pixels = self.step + 1, self.pixels + s.batch * s.crop**2
         keep = min(s.average, self.step / (self.step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
-        return loss.mean().item(), bpp.mean().item(), as_psnr(d).mean().item()
+        if self.step % SHARE_EVERY == 0:
+            self.share()
+        mean_loss, mean_bpp, mean_db = figures.tolist()
+        return mean_loss, mean_bpp, mean_db
 
     def export(self, path: Path) -> None:
         """Writes the averaged weights as a model, with the record of how they came to be."""
@@ -251,38 +286,63 @@ class Run:
         if signals:
             raise Stopped(signals[0], self.out)
 
+    def is_over(self, signals: list[int]) -> bool:
+        """Whether the time is up, or a signal has come to any rank; from here on all have the leading one's clock."""
+        self.seconds, number = self.ranks.agree(self.seconds, signals[0] if signals else 0)
+        if number and not signals:
+            signals.append(number)
+        return number > 0 or self.seconds >= 60 * self.settings.minutes
+
+    def report(self, recent: list[tuple[float, float, float]], elapsed: float, validated: bool) -> None:
+        """Says what became of the recent steps, in the log and to people."""
+        loss, bpp, db = (sum(v) / len(v) for v in zip(*recent, strict=True))
+        speed = len(recent) * self.settings.batch * self.settings.crop**2 / elapsed
+        row = {"step": self.step, "seconds": round(self.seconds), "pixels": self.pixels, "loss": round(loss, 4)}
+        row |= {"bpp": round(bpp, 4), "distortion_db": round(db, 3), "pixels_per_second": round(speed)}
+        if self.phase == "codebook":
+            row["perplexity"] = [round(p, 1) for p in self.codebook.perplexity()]
+        if validated:
+            row |= self.validate()
+        with open(self.out / "log.jsonl", "a") as log:
+            print(json.dumps(row), file=log)
+        print(self.describe(row), file=sys.stderr, flush=True)
+
     def steps(self, signals: list[int]) -> None:
-        s, log = self.settings, open(self.out / "log.jsonl", "a")
-        self.history.append({"command": provenance.command(), "commit": provenance.commit(), "from_pixels": self.pixels})
-        self.crops.start(self.step)
+        s = self.settings
+        begun = {"command": provenance.command(), "commit": provenance.commit(), "from_pixels": self.pixels}
+        self.history.append(begun | ({"processes": self.ranks.count} if self.ranks.count > 1 else {}))
+        (self.out / "log.jsonl").touch()
+        self.crops.start(self.step, self.ranks.parts(s.accumulate))
         saved = validated = self.seconds
         first = not (self.out / CHECKPOINT).exists()  # a run that is killed in its first minutes can be resumed, too
         recent: list[tuple[float, float, float]] = []
         clock, reported = time.monotonic(), time.monotonic()
-        while self.seconds < 60 * s.minutes and not signals:
+        while not self.is_over(signals):
             if self.phase == "scalar" and self.seconds >= 60 * s.minutes * s.scalar_share:
                 self.enter_codebook_phase()
             recent.append(self.train_step())
             now = time.monotonic()
             self.seconds, clock = self.seconds + now - clock, now
             if len(recent) == 50:
-                loss, bpp, db = (sum(v) / len(v) for v in zip(*recent, strict=True))
-                speed = len(recent) * s.batch * s.crop**2 / (now - reported)
-                row = {"step": self.step, "seconds": round(self.seconds), "pixels": self.pixels, "loss": round(loss, 4)}
-                row |= {"bpp": round(bpp, 4), "distortion_db": round(db, 3), "pixels_per_second": round(speed)}
-                if self.phase == "codebook":
-                    row["perplexity"] = [round(p, 1) for p in self.codebook.perplexity()]
-                if self.seconds - validated > 60 * s.validation_minutes:
-                    row |= self.validate()
-                    validated = self.seconds
-                print(json.dumps(row), file=log, flush=True)
-                print(self.describe(row), file=sys.stderr, flush=True)
-                recent, reported = [], time.monotonic()
-                clock = time.monotonic()
+                if self.ranks.leads:
+                    due = self.seconds - validated > 60 * s.validation_minutes
+                    self.report(recent, now - reported, due)
+                    validated = self.seconds if due else validated
+                recent, clock = [], time.monotonic()
+                reported = clock
             if first or self.seconds - saved > 60 * s.checkpoint_minutes:
                 self.save()
                 first, saved, clock = False, self.seconds, time.monotonic()
         self.save()
+
+
+@contextlib.contextmanager
+def in_one_line() -> Iterator[None]:
+    """For what a run is made of: files, and settings that go together."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError, SafetensorError) as error:
+        raise AecodecError(str(error)) from error
 
 
 def train(
@@ -298,27 +358,35 @@ def train(
 
     weights: a model to start from. anneal: minutes in which the rate of a copy in `out` of the run in `resume` falls to its
     floor. changes: settings that differ from the defaults, or from those of the run that is resumed. Raises AecodecError if
-    there is nothing to train on, or nothing to resume, or the run's folder is taken.
+    there is nothing to train on, or nothing to resume, or the run's folder is taken. When torchrun starts the processes again, as
+    one was lost, they go on with the run in `out`.
     """
     folder = out or resume
     assert folder is not None
     folder.mkdir(parents=True, exist_ok=True)
-    try:
+    if is_restarted() and (folder / CHECKPOINT).exists():
+        resume, anneal = folder, None
+    with in_one_line():
         if resume is None:
             if (folder / CHECKPOINT).exists():
                 raise AecodecError(f"{folder} holds a run already; go on with it by --resume {folder}")
-            model = Model(weights) if weights else None
-            run = Run(data, folder, Settings(**changes), Shape())
-            run.start_from(model) if model else run.start()
+            settings, shape = Settings(**changes), Shape()
         else:
             _, counters = checkpoint.load(resume / CHECKPOINT)
-            settings = Settings(**{**counters["settings"], **changes})
+            settings, shape = Settings(**{**counters["settings"], **changes}), Shape.from_json(counters["shape"])
             if anneal is not None:
                 settings = settings.annealed(counters["seconds"], anneal)
-            run = Run(data, folder, settings, Shape.from_json(counters["shape"]))
-            run.resume(resume / CHECKPOINT)
-        assert run.crops.pictures  # loaded here, where it is said in one line if there are none
-    except (ValueError, FileNotFoundError, SafetensorError) as error:
-        raise AecodecError(str(error)) from error
-    run.loop()
-    run.export(export or folder / "model.safetensors")
+    with joined(settings.device) as ranks:
+        with in_one_line():
+            run = Run(data, folder, settings, shape, ranks)
+            assert run.crops.pictures  # loaded here, where it is said in one line if there are none
+            if resume is not None:
+                run.resume(resume / CHECKPOINT)
+            elif weights is not None:
+                run.start_from(Model(weights))
+            else:
+                run.start()
+        run.share()
+        run.loop()
+        if ranks.leads:
+            run.export(export or folder / "model.safetensors")

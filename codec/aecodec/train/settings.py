@@ -20,7 +20,8 @@ class Settings:
     minutes: float = 100.0  # of training in all, over every resume
     scalar_share: float = 0.45  # of the minutes: scalar quantisation; the codebook after that
     decay_share: float = 0.25  # of the minutes, the last: the learning rate falls linearly to its floor; 0: it never falls
-    batch: int = 4
+    batch: int = 4  # crops a step, of all processes together
+    accumulate: int = 1  # parts that each process makes its share of them in, for want of memory
     crop: int = 256
     learning_rate: float = 1e-3
     floor: float = 0.02  # of the learning rate, at the end
