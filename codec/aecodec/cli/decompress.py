@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from ..decoder import Decoder
 
-NOTHING_LEFT = 255  # in Decoder.guessed
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP", "tiff": "TIFF", "ppm": "PPM"}  # ours, and Pillow's names
 SUFFIXES = {"jpeg": ".jpg"}
 

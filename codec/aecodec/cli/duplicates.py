@@ -77,7 +77,7 @@ def move(file: "File", folder: Path, target: Path) -> Path:
 @click.command()
 @click.argument("folders", metavar="FOLDER...", type=FOLDER, nargs=-1, required=True)
 @click.option(
-    "--threshold", type=click.FloatRange(0, 1), help="How alike two must be; less finds more, and errs more.  [default: 0.75]"
+    "--threshold", type=click.FloatRange(0, 1), help="How alike two must be; less finds more, and errs more.  [default: 0.85]"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--html", "html_path", type=click.Path(dir_okay=False, path_type=Path), help="Write a page of thumbnails.")

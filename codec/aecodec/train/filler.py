@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from .. import provenance
 from ..encoder import header_for
+from ..header import RGB
 from ..model import Model, identity_of, shipped
 from ..repair import ACTIVATION_BITS, DILATIONS, FILLER_BITS, values_of
 from .data import load, split
@@ -56,7 +57,7 @@ class Filler(nn.Module):
 def latents(model: Model, pixels: np.ndarray) -> np.ndarray:
     """uint8 (H, W, 3) -> the coarsest stage's latents, in features, float32 (h, w, latents), as a file would have them."""
     height, width = pixels.shape[:2]
-    header = header_for(height, width, QUALITY, False, model)
+    header = header_for(height, width, QUALITY, RGB, model)
     frame = model.frame(header)
     streams, _ = model.network.encode(np.ascontiguousarray(pixels), frame, model.betas, 1)
     values = values_of(model, model.network.decode_codes(streams, frame, 0, 1)[0])
