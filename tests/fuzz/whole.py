@@ -34,7 +34,7 @@ RAW_SHARE = 0.15  # of inputs are mutated without a look at what is in them
 
 
 def seeds() -> list[bytes]:
-    """Small files of every kind: coded, of many tiles, gray, with alpha and metadata, lossless, protected."""
+    """Small files: coded, gray, neutral, with alpha and metadata, thin, protected, with a map of qualities, mixed, lossless."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[0:60, 0:70]
     smooth = np.stack([128 + 90 * np.sin(x / 9 + i) * np.cos(y / 7) for i in range(3)], -1).astype(np.uint8)
@@ -51,7 +51,20 @@ def seeds() -> list[bytes]:
         Picture(smooth[:1, :1]),
     ]
     files = [encoder.encode(p, q, effort=1, mode="lossy", protect=t).data for p in pictures for q, t in ((10, False), (80, True))]
+    roi = np.where(x < 30, 30, -20).astype(np.int8)
+    files += [
+        encoder.encode(Picture(smooth), 40, effort=1, mode="lossy", roi=roi).data,
+        encoder.encode(Picture(np.repeat(smooth[:, :, :1], 3, axis=2)), 40, effort=1, mode="lossy").data,
+        encoder.encode(page(), 40, effort=1).data,
+    ]
     return [*files, encoder.encode(Picture(drawing, alpha[:40, :50], metadata), 60, effort=1).data]
+
+
+def page() -> Picture:
+    """Black and white beside what is smooth: some of it is kept without loss."""
+    y, x = np.mgrid[0:64, 0:128]
+    smooth = np.stack([128 + 90 * np.sin(x / 9 + i) * np.cos(y / 7) for i in range(3)], -1)
+    return Picture(np.where(x[:, :, None] < 64, ((x ^ y * 3) % 5 < 2)[:, :, None] * 255, smooth).astype(np.uint8))
 
 
 class Mutator:
@@ -97,9 +110,12 @@ class Mutator:
         metadata = {k: self.bytes_of(v) if self.chance(0.5) else v for k, v in c.metadata.items()}
         alpha = self.bytes_of(c.alpha) if c.alpha is not None and self.chance(0.5) else c.alpha
         exact = self.bytes_of(c.lossless) if c.lossless is not None and self.chance(0.5) else c.lossless
+        layer = self.bytes_of(c.layer) if c.layer is not None and self.chance(0.5) else c.layer
+        qualities = self.bytes_of(c.qualities) if c.qualities is not None and self.chance(0.5) else c.qualities
         if self.chance(0.03) and exact is None:
             exact = lossless.pack(np.zeros((header.height % 100 + 1, header.width % 100 + 1, 3), np.uint8), lossless.Methods(1))
-        return container.write(replace(c, header=header, streams=streams, metadata=metadata, alpha=alpha, lossless=exact))
+        changed = {"metadata": metadata, "alpha": alpha, "lossless": exact, "layer": layer, "qualities": qualities}
+        return container.write(replace(c, header=header, streams=streams, **changed))
 
     def __call__(self) -> bytes:
         data = self.files[self.rng.integers(len(self.files))] if self.chance(RAW_SHARE) else self.deep()
