@@ -57,7 +57,7 @@ def test_half_is_what_one_of_twenty_good_pictures_reaches(model):
     assert low < 0.05 < high
     assert np.mean([score >= 0.5 for score, _ in found]) <= high and np.median([score for score, _ in found]) < 0.3
     assert np.mean([places.max() >= 0.5 for _, places in found]) < 0.2
-    share, between = model.share_of_good(pictures[0])
+    share, between = model.share_of_good(found[0][0])
     assert between[0] <= share <= between[1] and 1 / 61 <= share <= 1
 
 

@@ -15,16 +15,15 @@ from PIL import Image
 from .container import MAGIC
 from .embedding import DIMENSIONS, SIDE, TABLES, Floats, descriptor, project, thumbnail
 from .errors import AecodecError
-from .files import SUFFIX, load_reduced
+from .files import load_reduced
+from .folders import pictures_in
 from .inspection import info
 from .options import MAX_PIXELS
-from .picture import SUFFIXES
 from .replacing import replacing
 
 CACHE = ".aecodec-embeddings"
 THRESHOLD = 0.85  # of a dot product of points; of two different pictures fewer than 1 pair in 100 000 reaches it
 BLOCK = 256  # points that are compared to all others at once
-KINDS = SUFFIXES | {SUFFIX, ".gif", ".avif", ".jxl", ".jp2"}
 
 
 @dataclass(frozen=True)
@@ -61,12 +60,6 @@ class Found:
 def tables_name() -> str:
     """Of the projection, so that points of another one are not taken for those of this."""
     return hashlib.sha256((resources.files(__package__) / TABLES).read_bytes()).hexdigest()[:16]
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """All picture files below a folder, but what is hidden, by name."""
-    inside = (p for p in folder.rglob("*") if not any(part.startswith(".") for part in p.relative_to(folder).parts))
-    return sorted(p for p in inside if p.suffix.lower() in KINDS and p.is_file())
 
 
 def size_of(path: Path) -> tuple[int, int]:

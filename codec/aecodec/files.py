@@ -14,8 +14,6 @@ from .options import EFFORT_DEFAULT, MAX_MEMORY, MAX_PIXELS, QUALITY_DEFAULT, mo
 from .picture import Picture
 from .replacing import replacing
 
-SUFFIX = ".aec"
-
 
 def refuse_same(source: Path, target: Path) -> None:
     """Raises OptionError if two paths are one file, which the result would replace."""

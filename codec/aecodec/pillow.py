@@ -33,7 +33,7 @@ from .container import MAGIC
 from .decoder import SCALES, Decoder
 from .denoising import denoised
 from .errors import AecodecError, OptionError
-from .files import SUFFIX
+from .folders import SUFFIX
 from .options import EFFORT_DEFAULT, MAX_MEMORY, MAX_PIXELS, QUALITY_DEFAULT, mode_of
 from .picture import Picture
 

@@ -5,14 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from .descriptors import Floats
 
 SHARE = 0.05  # of good pictures reach a score of 0.5
 MEDIAN = 0.1  # the score of the good picture in the middle
 CONFIDENCE = 0.9  # of intervals
 WIDTH_MIN = 0.02  # so that a picture like all others is good even if those do not differ at all
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

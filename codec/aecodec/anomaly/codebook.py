@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..codeword_search import NearestSearch
-from .descriptors import DIRECTIONS
+from .descriptors import DIRECTIONS, Floats
 
 CODEWORDS = 256  # at most; with few pictures one for PATCHES_EACH patches
 PATCHES_EACH = 8
@@ -16,8 +15,6 @@ ITERATIONS = 12
 LEAST = 1e-3  # added to distances
 BEND = 3  # terms of that polynomial
 Z_MAX = 8.0
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ comes back differs from it by a residual whose Mahalanobis distance is the surpr
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from .descriptors import Floats
 
 RIDGE = 0.1  # of the mean variance, on the diagonal of the covariance: what few pictures do not say
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

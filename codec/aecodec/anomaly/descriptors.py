@@ -19,7 +19,7 @@ COLOUR = 0.3  # weight of luma and colours beside edges
 FLOOR = 5.0  # added to the contrast, in 255ths, so that noise alone is no picture
 GRAY = 128  # behind transparent pixels
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]  # of all numbers in this folder
 
 
 def describe(picture: Picture) -> list[Floats]:

@@ -14,15 +14,13 @@ from ..replacing import replacing
 from .calibration import Level, interval
 from .codebook import BEND, CODEWORDS, DIMENSIONS, Codebook, Usual, contrast
 from .denoiser import Denoiser
-from .descriptors import CHANNELS, SCALES, describe
+from .descriptors import CHANNELS, SCALES, Floats, describe
 from .storage import packed, read
 
 PICTURES_MIN = 5
 FOLDS = 5  # that good pictures are held out in, of consecutive ones: neighbours in a series are often nearly the same
 WEIGHT = 0.2  # of a standard deviation of the codebook's distance, as a factor e^WEIGHT beside the de-noiser's surprise
 LEAST = 1e-9  # of surprises
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -113,13 +111,13 @@ class AnomalyModel:
         places = together([scale.surprise(g[None]) for scale, g in zip(self.scales, describe(picture), strict=True)])
         return float(overall(places)[0]), places[0]
 
-    def share_of_good(self, image: "np.ndarray | Image.Image | Picture") -> tuple[float, tuple[float, float]]:
-        """The share of good pictures that are as odd as this one.
+    def share_of_good(self, score: float) -> tuple[float, tuple[float, float]]:
+        """The share of good pictures that reach a score.
 
         Returns:
             (1 + reached) / (1 + pictures), which is a p-value, and an interval that has the true share with a confidence of 0.9.
         """
-        reached = int((self.good >= self.surprise(of(image))[0]).sum())
+        reached = int((self._picture(self.good) >= score).sum())
         return (1 + reached) / (1 + self.pictures), interval(reached, self.pictures)
 
     def tensors(self) -> dict[str, Floats]:

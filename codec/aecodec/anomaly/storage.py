@@ -3,17 +3,15 @@
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save
 
 from ..errors import ModelError
+from .descriptors import Floats
 
 KIND = {"aecodec": "anomaly 1"}  # the metadata; the number is of the version
 BYTES_MAX = 1 << 26
 VALUE_MAX = 1e12  # of any number: no product of those that occur leaves float64
-
-Floats = NDArray[np.float64]
 
 
 def packed(tensors: dict[str, Floats]) -> bytes:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import AecodecError
+from ..folders import pictures_in
 from . import batch
-from .compress import is_aec, is_picture
 from .paths import STREAM, expand, targets, unique
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def judged(model: "AnomalyModel", path: Path, place: tuple[Path, Path] | None, t
 
     picture = load_picture(path)
     value, places = model.score(picture)
-    share, between = model.share_of_good(picture)
+    share, between = model.share_of_good(value)
     if place is not None:
         place[0].parent.mkdir(parents=True, exist_ok=True)
         for target, image in zip(place, (heat(places), overlay(picture, places)), strict=True):
@@ -159,7 +159,7 @@ def found(inputs: tuple[Path, ...]) -> list[Path]:
     """The files themselves, and the pictures of folders. Raises AecodecError if a folder has none."""
     files = []
     for path in expand(inputs)[0]:
-        inside = sorted(p for p in path.rglob("*") if p.is_file() and (is_picture(p) or is_aec(p))) if path.is_dir() else [path]
+        inside = pictures_in(path) if path.is_dir() else [path]
         if not inside:
             raise AecodecError(f"{path}: there are no pictures in this folder")
         files += inside

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..folders import SUFFIX, is_aec, is_picture
 from ..options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, MAX_PIXELS, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from . import batch
 from .batch import Batch, CommonOptions, Outcome
@@ -17,18 +18,6 @@ if TYPE_CHECKING:
     from ..picture import Picture
     from ..quality_map import Region
     from ..target import TargetResult
-
-
-UNDECODED = {
-    "BUFR",
-    "EPS",
-    "GRIB",
-    "HDF5",
-    "MPEG",
-    "PDF",
-    "WMF",
-    "XBM",
-}  # which Pillow cannot decode by itself, or text
 
 
 class Interest(click.ParamType):  # type: ignore[type-arg]
@@ -110,8 +99,6 @@ def compress(
     """
     if sum(v is not None for v in (quality, target_size, target_bpp, target_psnr, target_ssimulacra2)) + lossless > 1:
         raise click.UsageError("only one of --quality, the targets and --lossless can be met")
-    from ..files import SUFFIX
-
     jobs, single = plan(inputs, common.output, common.recursive, is_picture, SUFFIX, is_aec)
     workers, threads = batch.threads_of(len(jobs), common)
     wish = Wish(quality, target_size, target_bpp, target_psnr, target_ssimulacra2, lossless, effort, protect, roi, denoise)
@@ -203,19 +190,3 @@ def describe(outcome: Outcome, name: str, searched: bool) -> str:
     if outcome.noise is not None:
         line += f"; noise of {outcome.noise:.1f} taken out" if outcome.noise else "; no noise to take out"
     return line
-
-
-def is_aec(path: Path) -> bool:
-    from ..files import SUFFIX
-
-    return path.suffix.lower() == SUFFIX
-
-
-def is_picture(path: Path) -> bool:
-    from PIL import Image
-
-    from ..files import SUFFIX
-
-    known = Image.registered_extensions()
-    format = known.get(path.suffix.lower())
-    return format in Image.OPEN and format not in UNDECODED and path.suffix.lower() != SUFFIX and not path.name.startswith("._")

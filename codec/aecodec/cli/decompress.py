@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..folders import is_aec
 from . import batch
 from .batch import Batch, CommonOptions, Outcome
-from .compress import is_aec
 from .paths import STREAM, Job, plan
 
 if TYPE_CHECKING:

@@ -164,7 +164,7 @@ def same_shape(pictures: list["Picture"]) -> "list[np.ndarray]":
 def load(path: Path, limit_pixels: int, limit_memory: int) -> "Picture":
     """A picture's file, or an .aec file."""
     from ..decoder import decode
-    from ..files import SUFFIX
+    from ..folders import SUFFIX
     from ..picture import Picture
 
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ..errors import AecodecError
+from ..folders import pictures_in
 
 STREAM = Path("-")  # stdin or stdout
 
@@ -86,7 +87,7 @@ def places(path: Path, output: Path | None, recursive: bool, wanted: Callable[[P
         return [(path, output or path.parent)]
     if not recursive:
         raise AecodecError(f"{path} is a folder; -r takes what is in it")
-    files = sorted(p for p in path.rglob("*") if p.is_file() and wanted(p))
+    files = pictures_in(path, wanted)
     return [(file, output / file.parent.relative_to(path) if output else file.parent) for file in files]
 
 

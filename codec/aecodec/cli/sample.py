@@ -43,7 +43,8 @@ def sample(
     what it knows of pictures: textures and edges, but no things. --like PHOTO.aec --from 4 keeps a photograph's coarse codes.
     """
     from ..decoder import decode
-    from ..files import SUFFIX, picture_format
+    from ..files import picture_format
+    from ..folders import SUFFIX
     from ..sampling import sample_file
 
     if like is not None and size is not None:
