@@ -202,6 +202,7 @@ def test_command(folder):
     _, places = anomaly.load(folder / "normal.model").score(button(99, fault=True))
     assert np.array_equal(np.asarray(heat), np.rint(255 * places).astype(np.uint8))
     assert len(list((folder / "maps").iterdir())) == 52
+    assert run(folder, "score", "normal.model", "good", "--map", "fault.png").returncode == 2  # that is no folder
     kept = run(folder, "score", "normal.model", "fault.png", "--map", "maps")
     assert kept.returncode == 1 and "exists already" in kept.stderr
     line = run(folder, "score", "normal.model", "fault.png", "good/last.aec", "--map", "maps", "-f")

@@ -135,7 +135,11 @@ def test_a_page_shows_them(folder, tmp_path):
     run(folder, "--html", page)
     text = page.read_text()
     assert text.count("<section>") == 2 and text.count("data:image/jpeg;base64,") == 5 and "<script" not in text
-    assert "page.html" in run(folder, "--html", page, status=1)  # it is there already
+    page.write_text("mine")
+    (folder / "broken.png").write_bytes(b"no")
+    errors = run(folder, "--html", page, status=1)
+    assert errors.startswith("aecodec:") and "page.html exists" in errors and "broken" not in errors  # before anything is read
+    assert page.read_text() == "mine"
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_goes_on(folder):

@@ -107,6 +107,8 @@ def test_what_is_no_placeholder(photo):
     for text in ["", "ä" * 28, "a b", "A" * 101, "_" * 28, None, b"abc"]:
         with pytest.raises(aecodec.DamagedFile):
             aecodec.from_placeholder(text)
+    with pytest.raises(aecodec.DamagedFile, match="'!' is not in its alphabet"):
+        aecodec.from_placeholder("abc!")
     rng, refused = np.random.default_rng(0), 0
     for _ in range(200):  # whatever stands there, a picture or this error
         text = "".join(rng.choice(list(placeholders.ALPHABET), rng.integers(1, 60)))

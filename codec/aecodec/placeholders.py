@@ -306,6 +306,8 @@ def decode(text: str, size: tuple[int, int] | None) -> Picture:
     if not isinstance(text, str) or not 1 <= len(text) <= LENGTH_MAX:
         raise DamagedFile(f"a placeholder is a string of 1 to {LENGTH_MAX} characters")
     try:
+        if strange := set(text) - set(ALPHABET):
+            raise ValueError(f"{min(strange)!r} is not in its alphabet")
         for c in text:
             x = 64 * x + ALPHABET.index(c)
         x, kind = pop(x, KINDS, starts(KINDS))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..anomaly import AnomalyModel
     from ..picture import Picture
 
+FOLDER = click.Path(file_okay=False, path_type=Path)
 MAP, OVERLAY = "-map.png", "-overlay.png"
 
 
@@ -77,7 +78,7 @@ class Verdict:
 @anomaly.command()
 @click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
 @click.argument("inputs", metavar="FILE...", type=click.Path(path_type=Path, allow_dash=True), nargs=-1, required=True)
-@click.option("--map", "folder", type=click.Path(path_type=Path), help="A folder for heat maps and overlays, as PNG.")
+@click.option("--map", "folder", type=FOLDER, help="A folder for heat maps and overlays, as PNG.")
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="From which score on to call it odd."
 )

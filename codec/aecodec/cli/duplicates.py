@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
+from ..errors import AecodecError
 from .batch import one_line, writing
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def duplicates(
         raise click.UsageError("a folder is named twice")
     if target is not None and any(f.resolve() in (target.resolve(), *target.resolve().parents) for f in folders):
         raise click.UsageError("what is moved must leave the folders")
+    if html_path is not None and html_path.exists() and not force:
+        raise AecodecError(f"{html_path} exists already; -f replaces it")
     everything, homes = Found(), {}
     with tqdm(disable=True if as_json else None, unit="picture", leave=False) as bar:
         for folder in folders:
