@@ -262,6 +262,14 @@ BEYOND = [
             ("as shipped, 20 pictures to fit to", "both, 20 to fit"),
         )
     ),
+    *(
+        (
+            "restyle",
+            f"| {i} | {{dimensions}} | {{mostly_luma}} | {{mostly_colour}} | {{luma:.2f}} | {{wavelength:.0f}} |",
+            lambda r, i=i: r["stages"][i],
+        )
+        for i in range(7)
+    ),
     ("duplicates", "{:.0f} ms for an .aec file", lambda r: [r["milliseconds"]["coarse codes of an .aec file"]]),
     ("duplicates", "takes {:.0f} ms of CPU", lambda r: [r["milliseconds"]["decoding it"]]),
 ]

@@ -20,6 +20,8 @@ from .errors import (
 from .options import EFFORT_DEFAULT, MAX_MEMORY, MAX_PIXELS, QUALITY_DEFAULT
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import numpy as np
     from PIL.Image import Image
 
@@ -51,6 +53,7 @@ __all__ = [
     "info",
     "nearest",
     "placeholder",
+    "restyle",
     "sample",
     "tokens",
 ]
@@ -241,6 +244,51 @@ def sample(
         sample_file(size, seed=seed, temperature=temperature, quality=quality, like=like, stage=stage, threads=threads),
         threads=threads,
     )
+
+
+def restyle(
+    content: "np.ndarray | Image",
+    style: "np.ndarray | Image",
+    *,
+    strength: float = 1.0,
+    stages: "Collection[int] | None" = None,
+) -> "np.ndarray":
+    """One picture with the light, the colours and the textures of another.
+
+    Of every latent the mean and the standard deviation over the picture are exchanged: adaptive instance normalisation (Huang and
+    Belongie, ICCV 2017) on the codec's latents. docs/beyond.md shows what it gives, and what the stages stand for. It takes the
+    network in floating point, so that values may differ by one between machines, and a gigabyte of memory for 2 megapixels.
+
+    Args:
+        content, style: pictures as `compress` takes them, of any sizes; alpha is left out.
+        strength: 0 to 1; how far the statistics move.
+        stages: those whose statistics are exchanged, 0 to 6; all by default. 0 and 1 are light and colours, the last two textures.
+
+    Returns:
+        uint8 (height, width, 3), of the content's size.
+
+    Raises:
+        PictureError: one of the pictures is not of this kind.
+        OptionError: an argument is out of range.
+        AecodecError: torch is not installed.
+    """
+    from importlib.util import find_spec
+
+    from .model import shipped
+    from .picture import Picture
+
+    ours, theirs = (Picture.of(image).rgb() for image in (content, style))
+    model = shipped()
+    chosen = set(range(len(model.shape["stages"]))) if stages is None else set(stages)
+    if not chosen <= set(range(len(model.shape["stages"]))):
+        raise OptionError(f"stages must be of 0 to {len(model.shape['stages']) - 1}, not {sorted(chosen, key=str)}")
+    if not 0 <= strength <= 1:
+        raise OptionError(f"strength must be from 0 to 1, not {strength}")
+    if find_spec("torch") is None:
+        raise AecodecError("restyle needs torch (pip install 'aecodec[train]')")
+    from .network.restyle import restyled
+
+    return restyled(model, ours, theirs, strength, chosen)
 
 
 def placeholder(image: "np.ndarray | Image", length: int = 28) -> str:
