@@ -183,6 +183,10 @@ def odd_by(r, method):
     return [tiles["image"], tiles["pixel"], tiles["image_of_strangers"], r["mnist"][method]["mean"]]
 
 
+def grain_row(r, quality):
+    return [r["quality, strength"][f"{quality}, {s}"][k] for s in ("0", "0.5", "1") for k in ("ssimulacra2", "psnr", "texture")]
+
+
 README = [
     ("side_by_side", "{:.2f} dB with JPEG, {:.2f} with AVIF and {:.2f} with", lambda r: [f["psnr"] for f in r["files"].values()]),
     ("side_by_side", "files of {:.0f} kB", lambda r: [r["files"]["aec"]["bytes"] / 1000]),
@@ -261,6 +265,10 @@ BEYOND = [
             ("without the codebook", "de-noiser alone"),
             ("as shipped, 20 pictures to fit to", "both, 20 to fit"),
         )
+    ),
+    *(
+        ("grain", f"| {q} | " + " | ".join(["{:.1f} / {:.2f} / {:.2f}"] * 3), lambda r, q=q: grain_row(r, q))
+        for q in (5, 10, 20, 30)
     ),
     *(
         (

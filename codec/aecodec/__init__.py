@@ -114,13 +114,16 @@ def compress(
     return encoder.encode(picture, quality, threads, effort=effort, mode=mode_of(lossless), protect=protect, roi=roi).data
 
 
-def decompress(data: bytes, *, threads: int = 0, max_pixels: int = MAX_PIXELS, max_memory: int = MAX_MEMORY) -> "np.ndarray":
+def decompress(
+    data: bytes, *, threads: int = 0, max_pixels: int = MAX_PIXELS, max_memory: int = MAX_MEMORY, grain: float = 0
+) -> "np.ndarray":
     """Decompresses an .aec file. `Decoder` gives parts of a picture, and what is left of a damaged file.
 
     Args:
         data: the bytes of the file.
         threads: 0 for one a core.
         max_pixels, max_memory: a file that claims more pixels, or that would take more bytes of memory to decode, is refused.
+        grain: 0 to 1; how much texture that was left out is drawn from the prior. See docs/beyond.md.
 
     Returns:
         an array of the shape that was compressed: (H, W, 3), (H, W), or with alpha (H, W, 4), (H, W, 2): uint8, or uint16 if the
@@ -130,11 +133,11 @@ def decompress(data: bytes, *, threads: int = 0, max_pixels: int = MAX_PIXELS, m
         TruncatedFile: the file is cut short.
         DamagedFile: a checksum is wrong, or the bytes cannot be what an encoder wrote.
         UnsupportedFile: the bytes are no .aec file, or need another version of aecodec, or exceed a limit.
-        OptionError: a limit is no whole number of at least 1.
+        OptionError: a limit is no whole number of at least 1, or the grain out of range.
     """
     from .decoder import decode
 
-    return decode(buffer("data", data), threads, max_pixels, max_memory=max_memory).to_array()
+    return decode(buffer("data", data), threads, max_pixels, max_memory=max_memory, grain=grain).to_array()
 
 
 def info(data: bytes, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from .arguments import whole
 from .chunks import Chunk
 from .errors import DamagedFile, OptionError, PictureError, UnsupportedFile
 from .folding import unfolded
+from .grain import grained
 from .header import GRAY, NEUTRAL, RGB
 from .layer import Layer, expanded, multiplied
 from .model import Model, shipped
@@ -41,11 +42,13 @@ class Decoder:
         max_memory: bytes; what would take more to decode, by an estimate from the file's header, is refused.
         model: another model than the shipped one.
         check: the checksums of all parts at once, not only of those that are used.
+        grain: 0 to 1; how much texture that was left out is drawn from the prior, in pictures of full size; the same every time and
+            everywhere. It is decoded about four times then. Files with guesses and previews have none.
 
     Raises:
         TruncatedFile, DamagedFile: the file is cut short or damaged; with `partial`, its header is.
         UnsupportedFile: the source is no .aec file, or needs another model or version of aecodec, or has too many pixels.
-        OptionError: an argument is of a wrong type, or a limit no whole number of at least 1.
+        OptionError: an argument is of a wrong type, or a limit no whole number of at least 1, or the grain out of range.
         OSError: the source cannot be read.
     """
 
@@ -59,11 +62,15 @@ class Decoder:
         max_memory: int = MAX_MEMORY,
         model: Model | None = None,
         check: bool = False,
+        grain: float = 0,
     ):
         self._model = model or shipped()
         self._threads = whole("threads", threads, 0)
         max_pixels = whole("max_pixels", max_pixels, 1, 1 << 62)
         self._max_memory = whole("max_memory", max_memory, 1, 1 << 62)
+        if not isinstance(grain, int | float) or not 0 <= grain <= 1:
+            raise OptionError(f"grain must be from 0 to 1, not {grain!r:.40}")
+        self._grain = grain
         self._reading = threading.Lock()
         self._file: BinaryIO
         if isinstance(source, bytes | bytearray | memoryview):
@@ -251,7 +258,8 @@ class Decoder:
         """Those of a box of a reduced picture."""
         if not self._is_coded:
             return self._samples(scale, box, bits)[0]
-        return self._overlaid(self._pixels(self._streams(scale, box), scale, box, bits), scale, box, bits)
+        streams = self._grained if scale == 1 and self._grain and not self.guesses else self._streams(scale, box)
+        return self._overlaid(self._pixels(streams, scale, box, bits), scale, box, bits)
 
     def _opacity(self, box: Region, bits: int) -> np.ndarray | None:
         """The alpha of a box of the picture, if it has one."""
@@ -288,6 +296,13 @@ class Decoder:
             known = [tiles if i < count else missing for i, tiles in enumerate(streams)]
             yield self._overlaid(self._pixels(known, scale, box), scale, box)
 
+    @functools.cached_property
+    def _grained(self) -> list[list[bytes | None]]:
+        """All streams, with grain in the finest stage."""
+        with damage():
+            streams = grained(self._model.network, self._frame, self._codes(), self._grain, self._threads)
+        return [list(tiles) for tiles in streams]
+
     def codes(self) -> list[np.ndarray]:
         """The indices of the codewords.
 
@@ -301,6 +316,9 @@ class Decoder:
         if self.index.lossless is not None:
             some = "some of its" if self.mixed else "its"
             raise PictureError(f"the file has {some} pixels without loss, and no codewords for them")
+        return self._codes()
+
+    def _codes(self) -> list[np.ndarray]:
         box = self._box(1, None)
         self._afford(1, box, 8, codes=True)
         streams = self._streams(1, box)
@@ -447,6 +465,8 @@ def decode(
     max_pixels: int = MAX_PIXELS,
     model: Model | None = None,
     max_memory: int = MAX_MEMORY,
+    grain: float = 0,
 ) -> Picture:
     """Decompresses a file whole. Raises FileError if it is damaged, cut short, not for this model, or exceeds a limit."""
-    return Decoder(data, threads=threads, max_pixels=max_pixels, max_memory=max_memory, model=model, check=True).picture()
+    decoder = Decoder(data, threads=threads, max_pixels=max_pixels, max_memory=max_memory, model=model, check=True, grain=grain)
+    return decoder.picture()

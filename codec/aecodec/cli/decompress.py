@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP", "tiff": "TIFF", "ppm": "PPM"}  # ours, and Pillow's names
 SUFFIXES = {"jpeg": ".jpg"}
+STRENGTH_DEFAULT = 0.5  # of grain
 
 
 class Rectangle(click.ParamType):  # type: ignore[type-arg]  # older releases of click have no type argument
@@ -40,6 +41,14 @@ class Rectangle(click.ParamType):  # type: ignore[type-arg]  # older releases of
 @click.option("--region", type=Rectangle(), help="Only these pixels of the full picture.")
 @click.option("--strip", is_flag=True, help="Drop ICC profile, EXIF and XMP.")
 @click.option("--output-quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF.  [default: 95, 95, 90]")
+@click.option(
+    "--grain",
+    type=click.FloatRange(0, 1),
+    is_flag=False,
+    flag_value=STRENGTH_DEFAULT,
+    default=0.0,
+    help=f"Draw texture that was left out, 0 to 1.  [default: 0; {STRENGTH_DEFAULT} without a number]",
+)
 @click.option("--allow-partial", is_flag=True, help="Show what is left of damaged and truncated files.")
 @click.option("--mask", type=click.Path(dir_okay=False, path_type=Path), help="Write a PNG of what is a guess: white is all of it.")
 @batch.limits
@@ -52,6 +61,7 @@ def decompress(
     region: tuple[int, int, int, int] | None,
     strip: bool,
     output_quality: int | None,
+    grain: float,
     allow_partial: bool,
     mask: Path | None,
     limit_pixels: int,
@@ -89,6 +99,7 @@ def decompress(
             max_pixels=limit_pixels,
             max_memory=int(limit_memory),
             check=region is None and scale == "1",
+            grain=grain,
         ) as decoder:
             own = 8 if format not in sixteen_bit.FORMATS else None
             picture = decoder.picture(int(scale), region, own if bits is None else int(bits))
