@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import aecodec
 from aecodec.grain import textured
@@ -38,7 +39,10 @@ def test_the_same_everywhere(data):
     assert decoder.decode(bits=16).dtype == np.uint16
 
 
-def test_all_kinds_of_files(photo, data):
+def test_all_kinds_of_files(photo, data, tmp_path):
+    (tmp_path / "a.aec").write_bytes(data)
+    aecodec.decompress_file(tmp_path / "a.aec", tmp_path / "a.png", grain=1)
+    assert np.array_equal(Image.open(tmp_path / "a.png"), aecodec.decompress(data, grain=1))
     pictures = (photo[:1, :1], photo[:, :, 0], np.dstack([photo, photo[:, :, 0]]), photo[:3])
     for picture in pictures:
         assert aecodec.decompress(aecodec.compress(picture, 10), grain=1).shape == picture.shape

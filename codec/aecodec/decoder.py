@@ -43,7 +43,7 @@ class Decoder:
         model: another model than the shipped one.
         check: the checksums of all parts at once, not only of those that are used.
         grain: 0 to 1; how much texture that was left out is drawn from the prior, in pictures of full size; the same every time and
-            everywhere. It is decoded about four times then. Files with guesses and previews have none.
+            everywhere. Decoding takes about four times as long then. Files with guesses and previews have none.
 
     Raises:
         TruncatedFile, DamagedFile: the file is cut short or damaged; with `partial`, its header is.

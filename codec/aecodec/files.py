@@ -89,7 +89,13 @@ def picture_format(path: Path) -> str:
 
 
 def decompress_file(
-    source: Path | str, target: Path | str, threads: int = 0, *, max_pixels: int = MAX_PIXELS, max_memory: int = MAX_MEMORY
+    source: Path | str,
+    target: Path | str,
+    threads: int = 0,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    max_memory: int = MAX_MEMORY,
+    grain: float = 0,
 ) -> None:
     """Decompresses an .aec file to a picture file. If that fails, nothing is written, and an older target stays as it is.
 
@@ -99,16 +105,18 @@ def decompress_file(
             rounded to 8 unless it is PNG or TIFF.
         threads: 0 for one a core.
         max_pixels, max_memory: a file that claims more pixels, or that would take more bytes of memory to decode, is refused.
+        grain: see `decompress`.
 
     Raises:
         FileError: the source is damaged, cut short, no .aec file, needs another version of aecodec, or exceeds a limit.
         PictureError: the target's format has no place for the picture, as JPEG has none for alpha.
-        OptionError: Pillow writes no format of the target's suffix, or source and target are the same file.
+        OptionError: Pillow writes no format of the target's suffix, source and target are the same file, or the grain is out of
+            range.
         OSError: a file cannot be read or written.
     """
     source, target = Path(source), Path(target)
     refuse_same(source, target)
     format = picture_format(target)
-    picture = decode(source.read_bytes(), threads, max_pixels, max_memory=max_memory)
+    picture = decode(source.read_bytes(), threads, max_pixels, max_memory=max_memory, grain=grain)
     with replacing(target) as out:
         picture.fitting(format).save(out, format)
