@@ -260,7 +260,7 @@ def restyle(
 
     Of every latent the mean and the standard deviation over the picture are exchanged: adaptive instance normalisation (Huang and
     Belongie, ICCV 2017) on the codec's latents. docs/beyond.md shows what it gives, and what the stages stand for. It takes the
-    network in floating point, so that values may differ by one between machines, and a gigabyte of memory for 2 megapixels.
+    network in floating point, so that pixels may differ a little between machines, and some 200 MB of memory a megapixel.
 
     Args:
         content, style: pictures as `compress` takes them, of any sizes; alpha is left out.
