@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 import aecodec
-from aecodec import duplicates
+from aecodec import duplicates, neighbours
 from conftest import PHOTO
 
 
@@ -156,7 +156,7 @@ def test_folders_must_not_hold_one_another(folder, tmp_path):
 
 
 def test_groups_over_several_blocks(monkeypatch):
-    monkeypatch.setattr(duplicates, "BLOCK", 7)
+    monkeypatch.setattr(neighbours, "BLOCK", 7)
     points = np.random.default_rng(0).normal(size=(40, 128)).astype(np.float32)
     points[33] = points[2]
     points /= np.linalg.norm(points, axis=1, keepdims=True)
@@ -172,3 +172,27 @@ def test_no_chain_joins_what_is_not_alike():
     files = [duplicates.File(Path(str(i)), 10, 10, 4 - i, 0) for i in range(4)]
     found = duplicates.groups(files, list(points), 0.85)
     assert [[f.path.name for f in group.files] for group in found] == [["0", "1"], ["2", "3"]]
+
+
+def test_the_index_finds_what_the_products_find(monkeypatch):
+    pytest.importorskip("faiss")
+    rng, count = np.random.default_rng(0), 26_000
+    points = rng.normal(size=(count, 16)).astype(np.float32)
+    points[rng.permutation(count)[:300]] = points[:300] + rng.normal(size=(300, 16)) * 0.05
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    found = []
+    for first in (count, count + 1):  # by the index, by products
+        monkeypatch.setattr(neighbours, "INDEXED_FROM", first)
+        free = np.ones(count, bool)
+        found.append({(row, c) for row, close, _ in neighbours.neighbours(points, free, 0.98) for c in close.tolist()})
+    assert len(found[1]) > 250 and found[0] <= found[1] and len(found[0]) > 0.97 * len(found[1])
+    assert all(a < b for a, b in found[0])
+
+
+def test_what_is_taken_is_not_found_again(monkeypatch):
+    points, free = np.ones((5, 4), np.float32) / 2, np.ones(5, bool)
+    rows = []
+    for row, close, likeness in neighbours.neighbours(points, free, 0.9):
+        free[close] = False
+        rows.append((row, close.tolist(), likeness.tolist()))
+    assert rows == [(0, [1, 2, 3, 4], [1.0] * 4)]

@@ -278,6 +278,8 @@ BEYOND = [
         )
         for i in range(7)
     ),
+    ("neighbours", "take {seconds:.0f} s of", lambda r: r),
+    ("neighbours", "takes {:.0f} s and finds {:.1f} %", lambda r: [r["seconds_by_index"], 100 * r["found_by_index"]]),
     ("duplicates", "{:.0f} ms for an .aec file", lambda r: [r["milliseconds"]["coarse codes of an .aec file"]]),
     ("duplicates", "takes {:.0f} ms of CPU", lambda r: [r["milliseconds"]["decoding it"]]),
 ]
