@@ -8,7 +8,7 @@ import click
 
 from .. import __version__
 from ..errors import AecodecError
-from . import anomaly, compress, decompress, duplicates, inspect, lab, placeholder, sample, signals
+from . import anomaly, compress, decompress, duplicates, inspect, lab, placeholder, sample, shards, signals
 from .batch import one_line
 
 
@@ -52,6 +52,7 @@ for command in (
     placeholder.placeholder,
     duplicates.duplicates,
     anomaly.anomaly,
+    shards.shards,
     lab.train,
     lab.bench,
 ):

@@ -1,0 +1,172 @@
+"""aecodec shards"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import AecodecError
+from ..options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
+from . import signals
+from .batch import one_line
+from .paths import unique
+
+if TYPE_CHECKING:
+    from ..shards import Task
+
+
+@dataclass(frozen=True)
+class Job:
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    source: str
+    target: str
+    status: str  # "done", "kept" if it was there already, or "failed"
+    stats: dict[str, Any] | None = None  # its record
+    message: str = ""  # why it failed
+
+
+@click.group()
+def shards() -> None:
+    """Compress or decompress the pictures in WebDataset tars and parquet files.
+
+    IN is a path or a URL (s3://..., with fsspec) of a shard, a pattern, or a folder with shards. Each gives a shard of the same
+    name in the folder or URL --output, and NAME_stats.json beside it, which says what came of its pictures. A picture that cannot
+    be compressed stays as it was. Shards that are there already, made with the same options, are kept: a second run does only what
+    is missing.
+    """
+
+
+def common(command: Callable[..., None]) -> Callable[..., None]:
+    """What both commands take."""
+    for option in reversed(
+        [
+            click.argument("inputs", metavar="IN...", nargs=-1, required=True),
+            click.option("-o", "--output", required=True, help="A folder, or the URL of one, for the results."),
+            click.option("--column", default="image", show_default=True, help="Of pictures, in parquet files."),
+            click.option("-j", "--jobs", "workers", type=click.IntRange(1), help="Shards at a time.  [default: one a core]"),
+            click.option("-f", "--force", is_flag=True, help="Replace existing results."),
+            click.option("--quiet", is_flag=True, help="Say nothing but errors."),
+            click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+@shards.command(short_help="Compress the pictures of shards.")
+@common
+@click.option("-q", "--quality", type=click.IntRange(QUALITY_MIN, QUALITY_MAX), default=QUALITY_DEFAULT, show_default=True)
+@click.option(
+    "-e",
+    "--effort",
+    type=click.IntRange(EFFORT_MIN, EFFORT_MAX),
+    default=EFFORT_DEFAULT,
+    show_default=True,
+    help="Fast (1) to small (9).",
+)
+def compress(inputs: tuple[str, ...], column: str, quality: int, effort: int, **common: Any) -> None:
+    """Compress the pictures of shards to .aec files in shards: 0001.jpg becomes 0001.aec, 0001.txt stays."""
+    from ..shards import Task
+
+    run(inputs, Task("compress", quality, effort, column=column), **common)
+
+
+@shards.command(short_help="Decompress the .aec files of shards.")
+@common
+@click.option("--format", "suffix", default="png", show_default=True, help="Of the pictures: png, jpg, webp, tiff, ...")
+def decompress(inputs: tuple[str, ...], column: str, suffix: str, **common: Any) -> None:
+    """Decompress the .aec files of shards to pictures in shards."""
+    from ..shards import Task
+
+    run(inputs, Task("decompress", suffix=f".{suffix}", column=column), **common)
+
+
+def run(inputs: tuple[str, ...], task: "Task", output: str, workers: int | None, force: bool, quiet: bool, as_json: bool) -> None:
+    """Does every shard, says what came of them, and ends the program with status 1 if one failed."""
+    from ..shards.storage import guarded
+
+    task.rows([])  # options out of range are the call's errors, not those of every shard
+    with guarded(output):
+        jobs = plan(inputs, output)
+    workers = workers or min(len(jobs), os.cpu_count() or 1)
+    task = replace(task, threads=0 if workers == 1 else 1)
+    outcomes = []
+
+    def interrupted() -> None:
+        click.echo("aecodec: interrupted; the shards that were not finished are not there", err=True)
+
+    signals.before_end.append(interrupted)
+    from tqdm import tqdm
+
+    with tqdm(total=len(jobs), unit="shard", disable=True if quiet else None, leave=False) as bar:
+        for outcome in in_threads(partial(attempt, task=task, force=force), jobs, workers):
+            outcomes.append(outcome)
+            bar.update(1)
+            if outcome.message:
+                bar.clear()
+                click.echo(f"aecodec: {outcome.message}", err=True)
+    signals.before_end.remove(interrupted)
+    report(outcomes, quiet, as_json)
+    if any(o.status == "failed" for o in outcomes):
+        sys.exit(1)
+
+
+def plan(inputs: tuple[str, ...], output: str) -> list[Job]:
+    """Raises AecodecError if two results or their records would have one name, OSError if an input is not there."""
+    from ..shards import KINDS, record_of
+    from ..shards.storage import found
+
+    sources = [source for given in inputs for source in found(given, KINDS)]
+    targets = [f"{output.rstrip('/') or '/'}/{PurePosixPath(source).name}" for source in sources]
+    unique([Path(record_of(t)) for t in targets])
+    return [Job(*pair) for pair in zip(sources, targets, strict=True)]
+
+
+def attempt(job: Job, task: "Task", force: bool) -> Outcome:
+    from ..shards import convert, finished, storage
+
+    try:
+        record = None if force else finished(job.target)
+        if record is not None:
+            if record["settings"] != task.settings():
+                raise AecodecError(f"{job.target} was made with other options or another model; -f replaces it")
+            return Outcome(job.source, job.target, "kept", record)
+        if not force and storage.size(job.target) is not None:
+            raise AecodecError(f"{job.target} exists already, without a record that fits; -f replaces it")
+        return Outcome(job.source, job.target, "done", asdict(convert(job.source, job.target, task)))
+    except Exception as error:  # whatever it is, it is this shard's, and the others are still to be done
+        text = one_line(error)
+        at = "" if job.source in text or job.target in text else f"{job.source}: "
+        return Outcome(job.source, job.target, "failed", message=at + text)
+
+
+def in_threads(work: Callable[[Job], Outcome], jobs: list[Job], workers: int) -> Iterator[Outcome]:
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(work, jobs)
+
+
+def report(outcomes: list[Outcome], quiet: bool, as_json: bool) -> None:
+    counts = {status: sum(o.status == status for o in outcomes) for status in ("done", "kept", "failed")}
+    tallies = [o.stats["pictures"] for o in outcomes if o.stats is not None and o.status == "done"]
+    pictures = {name: sum(t[name] for t in tallies) for name in ("done", "failed", "bytes_before", "bytes_after")}
+    if as_json:
+        summary = {"shards": len(outcomes), **counts, "pictures": pictures}
+        click.echo(json.dumps({"shards": [asdict(o) for o in outcomes], "summary": summary}, indent=1))
+    elif not quiet:
+        line = f"{len(outcomes)} shards: {counts['done']} done, {counts['kept']} kept, {counts['failed']} failed"
+        if tallies:
+            line += f"; {pictures['done']} pictures, {pictures['bytes_before']} -> {pictures['bytes_after']} bytes"
+            line += f"; {pictures['failed']} pictures are as they were: see the records" if pictures["failed"] else ""
+        click.echo(line)
