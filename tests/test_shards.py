@@ -1,5 +1,6 @@
 """Shards: WebDataset tars and parquet files, here and in stores."""
 
+import ast
 import io
 import json
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 import aecodec
+from aecodec.cli import main, signals
 from aecodec.shards import Task, convert, finished, record_of
 
 
@@ -50,12 +52,21 @@ def samples(photo) -> dict[str, bytes]:
     }
 
 
-def run(*arguments: object, status: int = 0) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "aecodec", "shards", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == status and "Traceback" not in done.stderr, done.stderr
-    assert status == 0 or len(done.stderr.splitlines()) == 1, done.stderr
-    return done
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """The command line in this process, as one of its own takes a second -> what it says on stdout and stderr."""
+    monkeypatch.setattr(signals, "end_at_once", lambda: None)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+
+    def call(*arguments: object, status: int = 0) -> tuple[str, str]:
+        with pytest.raises(SystemExit) as end:
+            main(["shards", *map(str, arguments)], "aecodec")
+        out, err = capsys.readouterr()
+        assert (end.value.code or 0) == status, err
+        assert status == 0 or len(err.splitlines()) == 1, err
+        return out, err
+
+    return call
 
 
 def test_a_tar_and_back(samples, tmp_path):
@@ -180,31 +191,105 @@ def test_parquet_of_bytes_alone_and_what_is_none(samples, tmp_path):
     assert not (tmp_path / "2.parquet").exists()
 
 
-def test_command_line_and_resume(samples, tmp_path):
+def test_command_line_and_resume(samples, tmp_path, run):
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     for i in range(3):
         write_tar(folder / f"{i}.tar", samples)
     (folder / "3.tar").write_bytes(b"none")
-    done = run("compress", folder, "-o", out, "-j", 2, "-e", 1, status=1)
-    assert (
-        done.stdout.startswith("4 shards: 3 done, 0 kept, 1 failed; 9 pictures, ") and "3 pictures are as they were" in done.stdout
-    )
-    assert "3.tar: the tar" in done.stderr and not (out / "3.tar").exists()
+    said, error = run("compress", folder, "-o", out, "-j", 2, "-e", 1, status=1)
+    assert said.startswith("4 shards: 3 done, 0 kept, 1 failed; 9 pictures, ") and "3 pictures are as they were" in said
+    assert "3.tar: the tar" in error and not (out / "3.tar").exists()
     (folder / "3.tar").unlink()
     before = {p.name: p.stat().st_mtime_ns for p in out.iterdir()}
     assert sorted(before) == sorted(f"{i}{end}" for i in range(3) for end in (".tar", "_stats.json"))
     (out / "1.tar").unlink()
-    report = json.loads(run("compress", folder / "*.tar", "-o", out, "-e", 1, "--json").stdout)
+    report = json.loads(run("compress", folder / "*.tar", "-o", out, "-e", 1, "--json")[0])
     assert [s["status"] for s in report["shards"]] == ["kept", "done", "kept"] and report["summary"]["pictures"]["done"] == 3
     assert {p.name for p in out.iterdir() if p.stat().st_mtime_ns != before[p.name]} == {"1.tar", "1_stats.json"}
-    assert "other options" in run("compress", folder / "0.tar", "-o", out, "-q", 5, status=1).stderr
+    assert "other options" in run("compress", folder / "0.tar", "-o", out, "-q", 5, status=1)[1]
     (out / "0_stats.json").write_text("{")
-    assert "without a record" in run("compress", folder / "0.tar", "-o", out, "-e", 1, status=1).stderr
+    assert "without a record" in run("compress", folder / "0.tar", "-o", out, "-e", 1, status=1)[1]
     assert finished(str(out / "0.tar")) is None
     run("compress", folder / "0.tar", "-o", out, "-e", 1, "-f")
-    assert "same file" in run("compress", folder / "0.tar", "-o", folder, "-f", status=1).stderr
-    assert run("decompress", out, "-o", tmp_path / "back", "--format", "webp", "--quiet").stdout == ""
+    assert "same file" in run("compress", folder / "0.tar", "-o", folder, "-f", status=1)[1]
+    assert run("decompress", out, "-o", tmp_path / "back", "--format", "webp", "--quiet")[0] == ""
     assert "a/001.webp" in read_tar(tmp_path / "back" / "0.tar")
-    assert "xyz" in run("decompress", out, "-o", tmp_path / "back", "--format", "xyz", status=1).stderr
-    assert "no such .tar" in run("compress", tmp_path / "none", "-o", out, status=1).stderr
+    assert "xyz" in run("decompress", out, "-o", tmp_path / "back", "--format", "xyz", status=1)[1]
+    assert "no such .tar" in run("compress", tmp_path / "none", "-o", out, status=1)[1]
+
+
+def test_urls(samples, tmp_path, run):
+    fsspec = pytest.importorskip("fsspec")
+    store = fsspec.filesystem("memory")
+    store.pipe("/in/0.tar", write_tar(tmp_path / "0.tar", samples).read_bytes())
+    assert run("compress", "memory://in", "-o", "memory://out", "-e", 1)[0].startswith("1 shards: 1 done")
+    convert(str(tmp_path / "0.tar"), str(tmp_path / "1.tar"), Task(effort=1))
+    assert store.cat("/out/0.tar") == (tmp_path / "1.tar").read_bytes() and store.exists("/out/0_stats.json")
+    assert run("compress", "memory://in/*.tar", "-o", "memory://out", "-e", 1)[0].startswith("1 shards: 0 done, 1 kept")
+    store.pipe("/in/1.tar", b"none")
+    assert "the tar" in run("compress", "memory://in/1.tar", "-o", "memory://out", "-e", 1, status=1)[1]
+    assert not store.exists("/out/1.tar")
+    assert "same file" in run("compress", "memory://in/0.tar", "-o", "memory://in", "-f", status=1)[1]
+    assert "no such" in run("compress", "memory://nowhere", "-o", "memory://out", status=1)[1]
+    assert "xyz" in run("compress", "xyz://in/0.tar", "-o", "memory://out", status=1)[1]
+
+
+def test_s3(samples, tmp_path, run, monkeypatch):
+    pytest.importorskip("s3fs")
+    moto = pytest.importorskip("moto.server")
+    server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name, value in {"ENDPOINT_URL": f"http://{host}:{port}", "ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x"}.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        store = pytest.importorskip("s3fs").S3FileSystem()
+        store.mkdir("bucket")
+        store.pipe("bucket/in/0.tar", write_tar(tmp_path / "0.tar", samples).read_bytes())
+        assert run("compress", "s3://bucket/in", "-o", "s3://bucket/out", "-e", 1)[0].startswith("1 shards: 1 done")
+        assert run("compress", "s3://bucket/in", "-o", "s3://bucket/out", "-e", 1)[0].startswith("1 shards: 0 done, 1 kept")
+        convert(str(tmp_path / "0.tar"), str(tmp_path / "1.tar"), Task(effort=1))
+        assert store.cat("bucket/out/0.tar") == (tmp_path / "1.tar").read_bytes()
+        assert "bucket" in run("compress", "s3://bucket/in", "-o", "s3://no-bucket/out", status=1)[1]
+    finally:
+        server.stop()
+
+
+DIES_ONCE = """
+import os, sys
+from pathlib import Path
+from aecodec.shards import cluster
+
+def work(job, folder):
+    if job == 1 and not Path(folder, "died").exists():
+        Path(folder, "died").touch()
+        os._exit(1)
+    if job == 2:
+        raise ValueError("two")
+    return 10 * job
+
+cluster.connect("local")
+print({job: str(result).splitlines()[-1] for job, result in cluster.each(work, range(6), (sys.argv[1],), 2)})
+"""
+
+
+def test_ray_gives_the_shard_of_a_dead_worker_to_another(tmp_path):
+    pytest.importorskip("ray")
+    (tmp_path / "job.py").write_text(DIES_ONCE)
+    command = [sys.executable, str(tmp_path / "job.py"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = ast.literal_eval(done.stdout.splitlines()[-1])
+    assert (tmp_path / "died").exists() and found.pop(2).startswith("ValueError: two")
+    assert found == {0: "0", 1: "10", 3: "30", 4: "40", 5: "50"}
+
+
+def test_what_is_missing_is_said(samples, tmp_path, run, monkeypatch):
+    write_tar(tmp_path / "0.tar", samples)
+    for module in ("ray", "fsspec", "pyarrow"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert "aecodec[ray]" in run("compress", tmp_path / "0.tar", "-o", tmp_path / "out", "--ray", "auto", status=1)[1]
+    assert "aecodec[s3]" in run("compress", "s3://bucket/0.tar", "-o", tmp_path / "out", status=1)[1]
+    (tmp_path / "0.parquet").touch()
+    assert "aecodec[shards]" in run("compress", tmp_path / "0.parquet", "-o", tmp_path / "out", status=1)[1]

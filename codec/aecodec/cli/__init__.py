@@ -1,7 +1,6 @@
 """The command line: one module for each kind of command, and `jobs` for what they share."""
 
 import sys
-import warnings
 from typing import Any
 
 import click
@@ -9,7 +8,7 @@ import click
 from .. import __version__
 from ..errors import AecodecError
 from . import anomaly, compress, decompress, duplicates, inspect, lab, placeholder, sample, shards, signals
-from .batch import one_line
+from .batch import one_line, prepare_pillow
 
 
 class Commands(click.Group):
@@ -34,12 +33,7 @@ def main(context: click.Context) -> None:
     """A learned image codec: small files, the same pixels on every machine."""
     if context.invoked_subcommand not in ("train", "bench"):
         signals.end_at_once()
-    warnings.filterwarnings("ignore", module="PIL")  # they are for programmers
-    from PIL import Image
-
-    from ..options import MAX_PIXELS
-
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses from twice this on
+    prepare_pillow()
 
 
 for command in (

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,14 @@ class Batch:
     single: bool  # one file that was named: its existing output is an error, not a reason to go on
     workers: int
     common: CommonOptions
+
+
+def prepare_pillow() -> None:
+    """In every process of the command line."""
+    warnings.filterwarnings("ignore", module="PIL")  # they are for programmers
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses from twice this on
 
 
 def one_line(error: BaseException) -> str:

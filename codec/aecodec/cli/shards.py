@@ -15,7 +15,7 @@ import click
 from ..errors import AecodecError
 from ..options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from . import signals
-from .batch import one_line
+from .batch import one_line, prepare_pillow
 from .paths import unique
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
             click.option("-o", "--output", required=True, help="A folder, or the URL of one, for the results."),
             click.option("--column", default="image", show_default=True, help="Of pictures, in parquet files."),
             click.option("-j", "--jobs", "workers", type=click.IntRange(1), help="Shards at a time.  [default: one a core]"),
+            click.option("--ray", "address", help="Work on a Ray cluster: auto, its address, or local for one of this machine."),
             click.option("-f", "--force", is_flag=True, help="Replace existing results."),
             click.option("--quiet", is_flag=True, help="Say nothing but errors."),
             click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout."),
@@ -93,15 +94,28 @@ def decompress(inputs: tuple[str, ...], column: str, suffix: str, **common: Any)
     run(inputs, Task("decompress", suffix=f".{suffix}", column=column), **common)
 
 
-def run(inputs: tuple[str, ...], task: "Task", output: str, workers: int | None, force: bool, quiet: bool, as_json: bool) -> None:
+def run(
+    inputs: tuple[str, ...],
+    task: "Task",
+    output: str,
+    workers: int | None,
+    address: str | None,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Does every shard, says what came of them, and ends the program with status 1 if one failed."""
     from ..shards.storage import guarded
 
     task.rows([])  # options out of range are the call's errors, not those of every shard
     with guarded(output):
         jobs = plan(inputs, output)
-    workers = workers or min(len(jobs), os.cpu_count() or 1)
-    task = replace(task, threads=0 if workers == 1 else 1)
+    if address is None:
+        workers = workers or min(len(jobs), os.cpu_count() or 1)
+        task = replace(task, threads=0 if workers == 1 else 1)
+        results = in_threads(partial(attempt, task=task, force=force), jobs, workers)
+    else:
+        results = in_cluster(jobs, task, force, address, workers)
     outcomes = []
 
     def interrupted() -> None:
@@ -111,7 +125,7 @@ def run(inputs: tuple[str, ...], task: "Task", output: str, workers: int | None,
     from tqdm import tqdm
 
     with tqdm(total=len(jobs), unit="shard", disable=True if quiet else None, leave=False) as bar:
-        for outcome in in_threads(partial(attempt, task=task, force=force), jobs, workers):
+        for outcome in results:
             outcomes.append(outcome)
             bar.update(1)
             if outcome.message:
@@ -126,17 +140,18 @@ def run(inputs: tuple[str, ...], task: "Task", output: str, workers: int | None,
 def plan(inputs: tuple[str, ...], output: str) -> list[Job]:
     """Raises AecodecError if two results or their records would have one name, OSError if an input is not there."""
     from ..shards import KINDS, record_of
-    from ..shards.storage import found
+    from ..shards.storage import absolute, found
 
     sources = [source for given in inputs for source in found(given, KINDS)]
     targets = [f"{output.rstrip('/') or '/'}/{PurePosixPath(source).name}" for source in sources]
     unique([Path(record_of(t)) for t in targets])
-    return [Job(*pair) for pair in zip(sources, targets, strict=True)]
+    return [Job(absolute(source), absolute(target)) for source, target in zip(sources, targets, strict=True)]
 
 
 def attempt(job: Job, task: "Task", force: bool) -> Outcome:
     from ..shards import convert, finished, storage
 
+    prepare_pillow()  # this may be a worker's process
     try:
         record = None if force else finished(job.target)
         if record is not None:
@@ -155,6 +170,15 @@ def attempt(job: Job, task: "Task", force: bool) -> Outcome:
 def in_threads(work: Callable[[Job], Outcome], jobs: list[Job], workers: int) -> Iterator[Outcome]:
     with ThreadPoolExecutor(workers) as pool:
         yield from pool.map(work, jobs)
+
+
+def in_cluster(jobs: list[Job], task: "Task", force: bool, address: str, workers: int | None) -> Iterator[Outcome]:
+    from ..shards import cluster
+
+    cluster.connect(address)
+    for job, result in cluster.each(attempt, jobs, (task, force), workers):
+        lost = f"{job.source}: {one_line(result)}" if isinstance(result, Exception) else ""
+        yield Outcome(job.source, job.target, "failed", message=lost) if lost else result
 
 
 def report(outcomes: list[Outcome], quiet: bool, as_json: bool) -> None:

@@ -34,6 +34,11 @@ def remote(url: str) -> tuple[Any, str]:
         raise OptionError(f"{url}: {error}") from error
 
 
+def absolute(path: str) -> str:
+    """The same path in any working folder."""
+    return path if is_url(path) else str(local(path).absolute())
+
+
 @contextlib.contextmanager
 def guarded(path: str) -> Iterator[None]:
     """Whatever a store's library raises, such as botocore's errors of credentials, becomes an OSError that names the path."""
@@ -85,7 +90,7 @@ def size(path: str) -> int | None:
 
 def same(a: str, b: str) -> bool:
     if is_url(a) or is_url(b):
-        return a == b
+        return is_url(a) and is_url(b) and remote(a) == remote(b)
     return local(a).exists() and local(b).exists() and local(a).samefile(local(b))
 
 
