@@ -216,6 +216,8 @@ def test_command_line_and_resume(samples, tmp_path, run):
     assert run("decompress", out, "-o", tmp_path / "back", "--format", "webp", "--quiet")[0] == ""
     assert "a/001.webp" in read_tar(tmp_path / "back" / "0.tar")
     assert "xyz" in run("decompress", out, "-o", tmp_path / "back", "--format", "xyz", status=1)[1]
+    (folder / "0.parquet").touch()
+    assert "0_stats.json" in run("compress", folder, "-o", out, status=1)[1]
     assert "no such .tar" in run("compress", tmp_path / "none", "-o", out, status=1)[1]
 
 

@@ -3,11 +3,12 @@
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +17,6 @@ from ..errors import AecodecError
 from ..options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from . import signals
 from .batch import one_line, prepare_pillow
-from .paths import unique
 
 if TYPE_CHECKING:
     from ..shards import Task
@@ -116,24 +116,27 @@ def run(
         results = in_threads(partial(attempt, task=task, force=force), jobs, workers)
     else:
         results = in_cluster(jobs, task, force, address, workers)
-    outcomes = []
+    report = Report(as_json)
 
     def interrupted() -> None:
         click.echo("aecodec: interrupted; the shards that were not finished are not there", err=True)
+        if as_json:
+            report.say()
 
     signals.before_end.append(interrupted)
     from tqdm import tqdm
 
     with tqdm(total=len(jobs), unit="shard", disable=True if quiet else None, leave=False) as bar:
         for outcome in results:
-            outcomes.append(outcome)
+            report.add(outcome)
             bar.update(1)
             if outcome.message:
                 bar.clear()
                 click.echo(f"aecodec: {outcome.message}", err=True)
     signals.before_end.remove(interrupted)
-    report(outcomes, quiet, as_json)
-    if any(o.status == "failed" for o in outcomes):
+    if as_json or not quiet:
+        report.say()
+    if report.counts["failed"]:
         sys.exit(1)
 
 
@@ -144,7 +147,9 @@ def plan(inputs: tuple[str, ...], output: str) -> list[Job]:
 
     sources = [source for given in inputs for source in found(given, KINDS)]
     targets = [f"{output.rstrip('/') or '/'}/{PurePosixPath(source).name}" for source in sources]
-    unique([Path(record_of(t)) for t in targets])
+    twice = [record for record, n in Counter(map(record_of, targets)).items() if n > 1]
+    if twice:
+        raise AecodecError(f"two shards would have the record {twice[0]}")
     return [Job(absolute(source), absolute(target)) for source, target in zip(sources, targets, strict=True)]
 
 
@@ -181,16 +186,33 @@ def in_cluster(jobs: list[Job], task: "Task", force: bool, address: str, workers
         yield Outcome(job.source, job.target, "failed", message=lost) if lost else result
 
 
-def report(outcomes: list[Outcome], quiet: bool, as_json: bool) -> None:
-    counts = {status: sum(o.status == status for o in outcomes) for status in ("done", "kept", "failed")}
-    tallies = [o.stats["pictures"] for o in outcomes if o.stats is not None and o.status == "done"]
-    pictures = {name: sum(t[name] for t in tallies) for name in ("done", "failed", "bytes_before", "bytes_after")}
-    if as_json:
-        summary = {"shards": len(outcomes), **counts, "pictures": pictures}
-        click.echo(json.dumps({"shards": [asdict(o) for o in outcomes], "summary": summary}, indent=1))
-    elif not quiet:
-        line = f"{len(outcomes)} shards: {counts['done']} done, {counts['kept']} kept, {counts['failed']} failed"
-        if tallies:
+SUMMED = ("done", "failed", "bytes_before", "bytes_after")  # of the shards' tallies
+
+
+class Report:
+    """What is said at the end. Records are kept only if they are to be printed: there may be a million."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.shards: list[Outcome] = []
+        self.counts = dict.fromkeys(("done", "kept", "failed"), 0)
+        self.pictures = dict.fromkeys(SUMMED, 0)
+
+    def add(self, outcome: Outcome) -> None:
+        self.counts[outcome.status] += 1
+        if outcome.status == "done" and outcome.stats is not None:
+            self.pictures = {name: n + outcome.stats["pictures"][name] for name, n in self.pictures.items()}
+        if self.as_json:
+            self.shards.append(outcome)
+
+    def say(self) -> None:
+        total, counts, pictures = sum(self.counts.values()), self.counts, self.pictures
+        if self.as_json:
+            summary = {"shards": total, **counts, "pictures": pictures}
+            click.echo(json.dumps({"shards": [asdict(o) for o in self.shards], "summary": summary}, indent=1))
+            return
+        line = f"{total} shards: {counts['done']} done, {counts['kept']} kept, {counts['failed']} failed"
+        if counts["done"]:
             line += f"; {pictures['done']} pictures, {pictures['bytes_before']} -> {pictures['bytes_after']} bytes"
             line += f"; {pictures['failed']} pictures are as they were: see the records" if pictures["failed"] else ""
         click.echo(line)
