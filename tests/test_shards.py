@@ -89,6 +89,15 @@ def test_a_tar_and_back(samples, tmp_path):
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(back["a/001.png"]))), aecodec.decompress(out["a/001.aec"]))
 
 
+def test_only_some_extensions(samples, tmp_path, run):
+    files = {"x/1.jpg": samples["a/001.jpg"], "x/1.seg.png": samples["a/002.png"], "x.y/2.png": samples["a/002.png"]}
+    write_tar(tmp_path / "0.tar", files)
+    run("compress", tmp_path / "0.tar", "-o", tmp_path / "out", "--only", "jpg", "--only", "png")
+    out = read_tar(tmp_path / "out" / "0.tar")
+    assert list(out) == ["x/1.aec", "x/1.seg.png", "x.y/2.aec"] and out["x/1.seg.png"] == files["x/1.seg.png"]
+    assert "other options" in run("compress", tmp_path / "0.tar", "-o", tmp_path / "out", status=1)[1]
+
+
 def test_webdataset_reads_it(samples, tmp_path):
     webdataset = pytest.importorskip("webdataset")
     source, target = write_tar(tmp_path / "0.tar", samples), tmp_path / "1.tar"
@@ -142,6 +151,13 @@ def test_hostile_tars_are_errors_and_leave_nothing(samples, tmp_path):
             convert(str(tmp_path / "0.tar"), str(target), Task())
             pytest.fail(what)
         assert list(target.parent.iterdir()) == [], what
+
+
+def test_records_are_bounded(tmp_path):
+    source, target = write_tar(tmp_path / "0.tar", {f"{i}{'x' * 9000}.png": b"" for i in range(120)}), tmp_path / "1.tar"
+    stats = convert(str(source), str(target), Task())
+    assert stats.pictures.failed == 120 and len(stats.pictures.failed_names) == 100
+    assert Path(record_of(str(target))).stat().st_size < 200_000 and finished(str(target)) is not None
 
 
 def test_links_and_folders_are_left_out(tmp_path):

@@ -55,6 +55,7 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
             click.argument("inputs", metavar="IN...", nargs=-1, required=True),
             click.option("-o", "--output", required=True, help="A folder, or the URL of one, for the results."),
             click.option("--column", default="image", show_default=True, help="Of pictures, in parquet files."),
+            click.option("--only", multiple=True, help="In tars, this extension alone, as jpg or seg.png; may be repeated."),
             click.option("-j", "--jobs", "workers", type=click.IntRange(1), help="Shards at a time.  [default: one a core]"),
             click.option("--ray", "address", help="Work on a Ray cluster: auto, its address, or local for one of this machine."),
             click.option("-f", "--force", is_flag=True, help="Replace existing results."),
@@ -77,21 +78,21 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Fast (1) to small (9).",
 )
-def compress(inputs: tuple[str, ...], column: str, quality: int, effort: int, **common: Any) -> None:
+def compress(inputs: tuple[str, ...], column: str, only: tuple[str, ...], quality: int, effort: int, **common: Any) -> None:
     """Compress the pictures of shards to .aec files in shards: 0001.jpg becomes 0001.aec, 0001.txt stays."""
     from ..shards import Task
 
-    run(inputs, Task("compress", quality, effort, column=column), **common)
+    run(inputs, Task("compress", quality, effort, column=column, only=only), **common)
 
 
 @shards.command(short_help="Decompress the .aec files of shards.")
 @common
 @click.option("--format", "suffix", default="png", show_default=True, help="Of the pictures: png, jpg, webp, tiff, ...")
-def decompress(inputs: tuple[str, ...], column: str, suffix: str, **common: Any) -> None:
+def decompress(inputs: tuple[str, ...], column: str, only: tuple[str, ...], suffix: str, **common: Any) -> None:
     """Decompress the .aec files of shards to pictures in shards."""
     from ..shards import Task
 
-    run(inputs, Task("decompress", suffix=f".{suffix}", column=column), **common)
+    run(inputs, Task("decompress", suffix=f".{suffix}", column=column, only=only), **common)
 
 
 def run(

@@ -24,6 +24,7 @@ from . import parquet, storage, tar
 from .tally import Tally
 
 RECORD = "_stats.json"
+LONGEST = 1 << 20  # bytes of a record
 KINDS = (".tar", ".parquet")
 
 
@@ -36,12 +37,14 @@ class Task:
     effort: int = EFFORT_DEFAULT
     suffix: str = ".png"  # of decompressed pictures
     column: str = "image"  # of parquet files: of bytes, or of structs {bytes, path}
+    only: tuple[str, ...] = ()  # in tars, these extensions alone: all after a name's first dot, as "jpg" or "seg.png"
     threads: int = 1  # of a picture
 
     def settings(self) -> dict[str, Any]:
         """What the pictures depend on."""
         own = ("quality", "effort") if self.operation == "compress" else ("suffix",)
-        return {"operation": self.operation, **{k: getattr(self, k) for k in own}, "model": f"{shipped().identity:08x}"}
+        chosen = {k: getattr(self, k) for k in own} | {"only": sorted(self.only)}
+        return {"operation": self.operation, **chosen, "model": f"{shipped().identity:08x}"}
 
     def rows(self, pictures: list[bytes]) -> list[Row]:
         """Raises OptionError if the quality, the effort or the suffix is none."""
@@ -75,7 +78,7 @@ def finished(target: str) -> dict[str, Any] | None:
     """The record of a shard that is there and whole; None if it has to be made. Raises OSError."""
     try:
         with storage.reading(record_of(target)) as file:
-            record = json.loads(file.read())
+            record = json.loads(file.read(LONGEST))
         whole = storage.size(target) == record["shard_bytes_after"] and isinstance(record["settings"], dict)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
@@ -108,7 +111,7 @@ def convert(source: str, target: str, task: Task) -> Stats:
     suffix = SUFFIX if task.operation == "compress" else task.suffix
     with storage.guarded(source), storage.reading(source) as file, storage.writing(target) as out:
         if kinds == {".tar"}:
-            tar.convert(file, out, task.operation == "compress", suffix, task.rows, tally)
+            tar.convert(file, out, task.operation == "compress", suffix, task.rows, tally, task.only)
         else:
             parquet.convert(file, out, task.operation == "compress", suffix, task.rows, tally, task.column)
         out.flush()

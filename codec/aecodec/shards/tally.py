@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from ..batch import Row
 
-MESSAGES, NAMES = 100, 100  # that are kept at most
+MESSAGES, NAMES, LENGTH = 100, 100, 1000  # that are kept at most, and characters of each: strangers chose them
 
 
 @dataclass
@@ -26,9 +26,9 @@ class Tally:
             self.bytes_after += row.size
             return
         self.failed += 1
-        message = row.error or ""
+        message = (row.error or "")[:LENGTH]
         if message not in self.errors and len(self.errors) >= MESSAGES:
             message = "other errors"
         self.errors[message] = self.errors.get(message, 0) + 1
         if len(self.failed_names) < NAMES:
-            self.failed_names.append(name)
+            self.failed_names.append(name[:LENGTH])

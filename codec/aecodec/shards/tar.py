@@ -23,6 +23,9 @@ EXTENSION = 1 << 20  # bytes of a header's extension, which tarfile has in memor
 EXTENSIONS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 
 
+Rows = Callable[[list[bytes]], list[Row]]
+
+
 class Member(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Member":
@@ -56,6 +59,11 @@ def members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         yield member
 
 
+def extension(name: str) -> str:
+    """What tells the members of a sample apart."""
+    return name.rpartition("/")[2].partition(".")[2]
+
+
 def forget(tar: tarfile.TarFile) -> None:
     """What it has read or written of headers, all of which it would keep."""
     tar.members = []  # type: ignore[attr-defined]
@@ -82,11 +90,15 @@ def header(member: tarfile.TarInfo, name: str, size: int) -> tarfile.TarInfo:
 class Output:
     """The result, to which a batch of members is added at a time."""
 
-    def __init__(self, tar: tarfile.TarFile, compress: bool, suffix: str, rows: Callable[[list[bytes]], list[Row]], tally: Tally):
+    def __init__(self, tar: tarfile.TarFile, compress: bool, suffix: str, rows: Rows, tally: Tally, only: tuple[str, ...]):
+        self.only = only
         self.tar, self.suffix, self.rows, self.tally = tar, suffix, rows, tally
-        self.wanted = is_picture if compress else is_aec
+        self.is_kind = is_picture if compress else is_aec
         self.batch: list[tuple[tarfile.TarInfo, bytes]] = []
         self.pictures = self.bytes = 0
+
+    def wanted(self, name: str) -> bool:
+        return self.is_kind(Path(name)) and (not self.only or extension(name) in self.only)
 
     def is_full(self, following: str) -> bool:
         """Whether to write the batch before a member of this name."""
@@ -95,12 +107,12 @@ class Output:
 
     def add(self, member: tarfile.TarInfo, data: bytes) -> None:
         self.batch.append((member, data))
-        self.pictures += self.wanted(Path(member.name))
+        self.pictures += self.wanted(member.name)
         self.bytes += len(data) + tarfile.BLOCKSIZE
 
     def write(self) -> None:
         """The batch. A.jpg becomes A.aec; but beside A.png the two become A.jpg.aec and A.png.aec, as of folders."""
-        pictures = [i for i, (member, _) in enumerate(self.batch) if self.wanted(Path(member.name))]
+        pictures = [i for i, (member, _) in enumerate(self.batch) if self.wanted(member.name)]
         done = dict(zip(pictures, self.rows([self.batch[i][1] for i in pictures]), strict=True))
         names = [member.name for member, _ in self.batch]
         for i, row in done.items():
@@ -121,22 +133,20 @@ class Output:
         """A member that is too large for a batch."""
         self.write()
         self.tar.addfile(header(member, member.name, member.size), data)
-        if self.wanted(Path(member.name)):
+        if self.wanted(member.name):
             self.tally.add(member.name, member.size, Row(None, 0, 0, f"FileError: more than {LIMIT} bytes"))
         else:
             self.tally.others += 1
 
 
-def convert(
-    source: BinaryIO, out: BinaryIO, compress: bool, suffix: str, rows: Callable[[list[bytes]], list[Row]], tally: Tally
-) -> None:
+def convert(source: BinaryIO, out: BinaryIO, compress: bool, suffix: str, rows: Rows, tally: Tally, only: tuple[str, ...]) -> None:
     """Writes a tar anew with other pictures. Raises FileError, OSError."""
     try:
         tar = tarfile.open(fileobj=source, mode="r|", tarinfo=Member)
     except tarfile.TarError as error:
         raise DamagedFile(f"the tar is damaged, or none: {error}") from error
     with tar, tarfile.open(fileobj=out, mode="w|") as written:
-        output = Output(written, compress, suffix, rows, tally)
+        output = Output(written, compress, suffix, rows, tally, only)
         for member in members(tar):
             if not member.isreg():
                 tally.left_out += 1
