@@ -1,6 +1,7 @@
 """Decodes the golden files with the runtime built by several compilers, for several machines, and compares the pixels.
 
 Run: python tools/portable/run.py          what this machine has: compilers, optimisation levels, kernels, threads, sanitizers
+     python tools/portable/run.py --quick  one compiler, unoptimised and optimised
      python tools/portable/run.py --all    and aarch64 and big-endian s390x under qemu-user, whose packages (Debian's
          g++-aarch64-linux-gnu g++-s390x-linux-gnu qemu-user) must be installed
 """
@@ -99,6 +100,8 @@ def main() -> None:
     simds = [s for s in _core.available_simd() if s != "scalar"]
     builds = [(c, [level], simds, None) for c in native for level in ("-O0", "-O3")]
     builds += [(c, SANITIZERS, simds, None) for c in native[:1]]
+    if "--quick" in sys.argv:
+        builds = builds[:2]
     if "--all" in sys.argv:
         for machine, its in (("aarch64", ["neon"]), ("s390x", [])):
             builds += [(f"{machine}-linux-gnu-g++", [level], its, machine) for level in ("-O0", "-O3")]
