@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 import click
 
@@ -61,6 +61,14 @@ class Batch:
     single: bool  # one file that was named: its existing output is an error, not a reason to go on
     workers: int
     common: CommonOptions
+
+
+class HasMessage(Protocol):
+    @property
+    def message(self) -> str: ...
+
+
+Told = TypeVar("Told", bound=HasMessage)
 
 
 def prepare_pillow() -> None:
@@ -194,24 +202,30 @@ def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
 
     signals.before_end.append(interrupted)
     with ThreadPoolExecutor(batch.workers) as pool:
-        with progress(len(batch.jobs), batch.common.quiet or batch.single) as bar:
-            for outcome in pool.map(attempt, batch.jobs):
-                outcomes.append(outcome)
-                bar.update(1)
-                if outcome.message:
-                    bar.clear()
-                    click.echo(f"aecodec: {outcome.message}", err=True)
+        for outcome in followed(pool.map(attempt, batch.jobs), len(batch.jobs), "file", batch.common.quiet or batch.single):
+            outcomes.append(outcome)
     signals.before_end.remove(interrupted)
     report(batch, outcomes)
     if any(o.status == "failed" for o in outcomes):
         sys.exit(1)
 
 
-def progress(total: int, hidden: bool) -> Any:
+def progress(total: int, hidden: bool, unit: str = "file") -> Any:
     """A bar on stderr, if that is a terminal."""
     from tqdm import tqdm
 
-    return tqdm(total=total, unit="file", disable=True if hidden else None, leave=False)
+    return tqdm(total=total, unit=unit, disable=True if hidden else None, leave=False)
+
+
+def followed(outcomes: Iterable[Told], total: int, unit: str, hidden: bool) -> Iterator[Told]:
+    """The outcomes as they come, with a bar of how many there are, and what they have to say on stderr."""
+    with progress(total, hidden, unit) as bar:
+        for outcome in outcomes:
+            yield outcome
+            bar.update(1)
+            if outcome.message:
+                bar.clear()
+                click.echo(f"aecodec: {outcome.message}", err=True)
 
 
 def report(batch: Batch, outcomes: list[Outcome]) -> None:

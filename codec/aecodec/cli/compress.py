@@ -44,10 +44,7 @@ class Noise(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is neither auto nor the standard deviation of noise", param, context)
 
 
-@click.command(short_help="Compress pictures to .aec files.")
-@click.argument("inputs", metavar="IN... [OUT.aec]", type=click.Path(path_type=Path, allow_dash=True), nargs=-1, required=True)
-@click.option("-q", "--quality", type=click.IntRange(QUALITY_MIN, QUALITY_MAX), help=f"[default: {QUALITY_DEFAULT}]")
-@click.option(
+effort_option = click.option(
     "-e",
     "--effort",
     type=click.IntRange(EFFORT_MIN, EFFORT_MAX),
@@ -55,6 +52,12 @@ class Noise(click.ParamType):  # type: ignore[type-arg]
     show_default=True,
     help="Fast (1) to small (9); 7 to 9 refine only if torch is installed.",
 )
+
+
+@click.command(short_help="Compress pictures to .aec files.")
+@click.argument("inputs", metavar="IN... [OUT.aec]", type=click.Path(path_type=Path, allow_dash=True), nargs=-1, required=True)
+@click.option("-q", "--quality", type=click.IntRange(QUALITY_MIN, QUALITY_MAX), help=f"[default: {QUALITY_DEFAULT}]")
+@effort_option
 @click.option("--target-size", type=Size(), help="The best quality in so many bytes: 50000, 50k, 48KiB.")
 @click.option("--target-bpp", type=Positive(), help="The best quality in so many bits per pixel.")
 @click.option("--target-psnr", type=Positive(), help="The smallest file with this PSNR in dB.")

@@ -23,12 +23,7 @@ AMPLIFICATION = 8  # of differences, in the picture of them
 
 @click.command()
 @click.argument("source", metavar="FILE", type=FILE)
-@click.option(
-    "--stages",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="A folder for pictures of what there is after each stage of codes.",
-)
+@click.option("--stages", "folder", type=FOLDER, help="A folder for pictures of what there is after each stage of codes.")
 @click.option("-f", "--force", is_flag=True, help="Replace existing pictures of stages.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @limits

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import AecodecError
-from ..options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
+from ..options import QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from . import signals
-from .batch import one_line, prepare_pillow
+from .batch import followed, one_line, prepare_pillow
+from .compress import effort_option
 
 if TYPE_CHECKING:
     from ..shards import Task
@@ -70,14 +71,7 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
 @shards.command(short_help="Compress the pictures of shards.")
 @common
 @click.option("-q", "--quality", type=click.IntRange(QUALITY_MIN, QUALITY_MAX), default=QUALITY_DEFAULT, show_default=True)
-@click.option(
-    "-e",
-    "--effort",
-    type=click.IntRange(EFFORT_MIN, EFFORT_MAX),
-    default=EFFORT_DEFAULT,
-    show_default=True,
-    help="Fast (1) to small (9).",
-)
+@effort_option
 def compress(inputs: tuple[str, ...], column: str, only: tuple[str, ...], quality: int, effort: int, **common: Any) -> None:
     """Compress the pictures of shards to .aec files in shards: 0001.jpg becomes 0001.aec, 0001.txt stays."""
     from ..shards import Task
@@ -125,15 +119,8 @@ def run(
             report.say()
 
     signals.before_end.append(interrupted)
-    from tqdm import tqdm
-
-    with tqdm(total=len(jobs), unit="shard", disable=True if quiet else None, leave=False) as bar:
-        for outcome in results:
-            report.add(outcome)
-            bar.update(1)
-            if outcome.message:
-                bar.clear()
-                click.echo(f"aecodec: {outcome.message}", err=True)
+    for outcome in followed(results, len(jobs), "shard", quiet):
+        report.add(outcome)
     signals.before_end.remove(interrupted)
     if as_json or not quiet:
         report.say()
