@@ -7,13 +7,13 @@ of them bytes of the coded tiles are changed, with the checksums computed anew. 
 refuse a file.
 """
 
-import argparse
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from whole import arguments
 
 from aecodec import _core, container
 from aecodec.decoder import Decoder
@@ -90,11 +90,7 @@ def complaint(data: bytes, scale: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"))
-    options = parser.parse_args()
+    options = arguments(__doc__)
     rng, end = np.random.default_rng(options.seed), time.monotonic() + options.seconds
     done = failed = refused = 0
     while time.monotonic() < end:

@@ -182,12 +182,17 @@ def complaint(data: bytes) -> str:
     return f"grew by {grown >> 20} MB" if (grown := memory() - before) > GROWTH_MAX else ""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments(description: str | None) -> argparse.Namespace:
+    """Of a fuzzer's command line."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"))
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments(__doc__)
     warnings.simplefilter("ignore")
     aecodec.pillow.MAX_PIXELS, aecodec.pillow.MAX_MEMORY = MAX_PIXELS, MAX_MEMORY
     mutate, end = Mutator(options.seed), time.monotonic() + options.seconds
