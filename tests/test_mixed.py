@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,6 +118,21 @@ def test_damaged_parts_are_guessed_and_the_others_kept(page):
             np.testing.assert_array_equal(pixels[~inside], whole[~inside])
     cut = Decoder(data[: len(data) * 2 // 3], partial=True)
     assert cut.decode().shape == page.shape and cut.problems
+
+
+def test_layers_that_do_not_fit_are_left_out(page):
+    """As if the layer were lost: of a damaged file the codewords are what is left."""
+    data = aecodec.compress(page, 60)
+    whole, inside = aecodec.decompress(data), mask_of(data, page)
+    contents = container.read(io.BytesIO(data), Decoder(data).index)
+    step = contents.layer[:1]  # without a mask
+    for lossless, layer in ((contents.lossless, step), (contents.lossless, None), (None, contents.layer), (None, step)):
+        wrong = container.write(replace(contents, lossless=lossless, layer=layer))
+        with pytest.raises(aecodec.DamagedFile):
+            aecodec.decompress(wrong)
+        decoder = Decoder(wrong, partial=True)
+        np.testing.assert_array_equal(decoder.decode()[~inside], whole[~inside])
+        assert decoder.guessed().all() and not decoder.lossless
 
 
 def test_masks_that_cannot_be_are_damage(page):

@@ -100,6 +100,12 @@ class Index:
         """Whether some pixels are lossless, and the others codewords."""
         return self.lossless is not None and self.header.streams > 0
 
+    @property
+    def layers_fit(self) -> bool:
+        """Whether there is a mask just if some pixels are lossless and others codewords, and a step only of lossless ones."""
+        has_mask = self.layer is not None and self.layer.size > 1  # beyond the step
+        return self.mixed == has_mask and (self.layer is None or self.lossless is not None)
+
     def everything(self) -> list[Chunk]:
         """The header, the chunks and the coded streams, in the file's order."""
         coded = [c for tiles in self.streams for c in tiles if c is not None]
@@ -171,7 +177,7 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
         take(scan(file, coded[-1].end, end))
     if not partial:
         check_pixels(found)
-    elif found.header.streams and (found.lost_layer or found.mixed != (found.layer is not None)):
+    elif found.header.streams and (found.lost_layer or not found.layers_fit):
         found.lossless, found.lost_layer = None, True  # of no use if it is not known which pixels it has
     found.streams = [parts[i : i + header.tiles] for i in range(0, len(parts), header.tiles)]
     if found.streams and found.protection is not None and None in found.streams[0]:
@@ -183,10 +189,9 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
 
 def check_pixels(found: Index) -> None:
     """Raises DamagedFile unless every pixel is there once: lossless, as codewords, or in one of both as the layer's mask says."""
-    has_mask = found.layer is not None and found.layer.size > 1  # beyond the step
     if found.lossless is None and not found.header.streams:
         raise DamagedFile("the file has no pixels")
-    if found.mixed != has_mask or (found.layer is not None and found.lossless is None):
+    if not found.layers_fit:
         raise DamagedFile("the file has its pixels twice" if found.mixed else "the file has a mask for pixels that it lacks")
 
 
