@@ -23,7 +23,7 @@ from aecodec.network.network import Network, Shape, StageShape, compute_in, qual
 from aecodec.train import checkpoint, data
 from aecodec.train.data import Crops, is_validation, load, split, vivid
 from aecodec.train.grow import grow
-from aecodec.train.loop import CHECKPOINT, GAIN_EVERY, INITIAL, MOMENTS, Run
+from aecodec.train.loop import CHECKPOINT, GAIN_EVERY, INITIAL, MOMENTS, Learned, Run
 from aecodec.train.pack import pack
 from aecodec.train.scenes import scene
 from aecodec.train.settings import Settings
@@ -228,6 +228,30 @@ def test_a_run_is_carried_to_another_machine(pictures, tmp_path):
     moved = sum(((a - b) ** 2).sum() for a, b in zip(run.model.parameters(), before, strict=True))
     apart = sum(((a - b) ** 2).sum() for a, b in zip(run.model.parameters(), again.model.parameters(), strict=True))
     assert 0 < apart < 1e-3 * moved
+
+
+def test_the_mean_of_models_is_between_them(pictures, tmp_path):
+    """Their codewords are in other orders, as an exported model has the shortest first."""
+    models, out = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"], tmp_path / "mean.safetensors"
+    run = Run(pictures, tmp_path, Settings(batch=1, crop=64), TINY)
+    run.start()
+    run.phase = "codebook"
+    net, books = run.average.net, run.average.codebook.stages
+    words, weight = books[0].fine.detach().clone(), net.stem.weight.detach().clone()
+    scales = torch.ones(words.shape[2]), torch.linspace(1.1, 0.9, words.shape[2])  # the shorter words become the longer ones
+    with torch.no_grad():
+        for path, scale, factor in zip(models, scales, (1, 1.2), strict=True):
+            books[0].fine.copy_(words * scale)
+            net.stem.weight.copy_(weight * factor)
+            run.export(path)
+    command = [sys.executable, ROOT / "tools" / "soup.py", out, pictures]
+    subprocess.run([*command, models[0], "0.25", models[1], "0.75"], check=True, timeout=300)
+    mean, found = Model(out), Learned(TINY)
+    restore(found.net, found.codebook, mean.tensors)
+    torch.testing.assert_close(found.net.stem.weight, weight * 1.15, rtol=0, atol=1e-3 * weight.abs().max().item())
+    wanted = (words * (scales[0] + 3 * scales[1]) / 4).mT
+    assert torch.cdist(wanted, found.codebook.stages[0].fine.mT).amin(2).max() < 0.01
+    assert mean.metadata["record"]["history"][-1]["command"].startswith("python tools/soup.py")
 
 
 def test_learning_rate_falls_to_its_floor():
