@@ -292,4 +292,4 @@ def test_files_that_are_no_pictures_for_us_are_left_alone(tiny, tmp_path):
     for name in ("film.mpg", "._tiny.jpg", "drawing.eps", "code.xbm"):
         (tmp_path / name).write_bytes(b"\0" * 100)
     done = run("compress", "-r", tmp_path)
-    assert done.returncode == 0 and b"1 files: 1 done" in done.stdout
+    assert done.returncode == 0 and b"1 file: 1 done" in done.stdout

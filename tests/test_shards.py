@@ -214,7 +214,7 @@ def test_command_line_and_resume(samples, tmp_path, run):
         write_tar(folder / f"{i}.tar", samples)
     (folder / "3.tar").write_bytes(b"none")
     said, error = run("compress", folder, "-o", out, "-j", 2, "-e", 1, status=1)
-    assert said.startswith("4 shards: 3 done, 0 kept, 1 failed; 9 pictures, ") and "3 pictures are as they were" in said
+    assert said.startswith("4 shards: 3 done, 0 kept, 1 failed; 9 pictures, ") and "left as they were: 3 pictures" in said
     assert "3.tar: the tar" in error and not (out / "3.tar").exists()
     (folder / "3.tar").unlink()
     before = {p.name: p.stat().st_mtime_ns for p in out.iterdir()}
@@ -241,10 +241,10 @@ def test_urls(samples, tmp_path, run):
     fsspec = pytest.importorskip("fsspec")
     store = fsspec.filesystem("memory")
     store.pipe("/in/0.tar", write_tar(tmp_path / "0.tar", samples).read_bytes())
-    assert run("compress", "memory://in", "-o", "memory://out", "-e", 1)[0].startswith("1 shards: 1 done")
+    assert run("compress", "memory://in", "-o", "memory://out", "-e", 1)[0].startswith("1 shard: 1 done")
     convert(str(tmp_path / "0.tar"), str(tmp_path / "1.tar"), Task(effort=1))
     assert store.cat("/out/0.tar") == (tmp_path / "1.tar").read_bytes() and store.exists("/out/0_stats.json")
-    assert run("compress", "memory://in/*.tar", "-o", "memory://out", "-e", 1)[0].startswith("1 shards: 0 done, 1 kept")
+    assert run("compress", "memory://in/*.tar", "-o", "memory://out", "-e", 1)[0].startswith("1 shard: 0 done, 1 kept")
     store.pipe("/in/1.tar", b"none")
     assert "the tar" in run("compress", "memory://in/1.tar", "-o", "memory://out", "-e", 1, status=1)[1]
     assert not store.exists("/out/1.tar")
@@ -265,8 +265,8 @@ def test_s3(samples, tmp_path, run, monkeypatch):
         store = pytest.importorskip("s3fs").S3FileSystem()
         store.mkdir("bucket")
         store.pipe("bucket/in/0.tar", write_tar(tmp_path / "0.tar", samples).read_bytes())
-        assert run("compress", "s3://bucket/in", "-o", "s3://bucket/out", "-e", 1)[0].startswith("1 shards: 1 done")
-        assert run("compress", "s3://bucket/in", "-o", "s3://bucket/out", "-e", 1)[0].startswith("1 shards: 0 done, 1 kept")
+        assert run("compress", "s3://bucket/in", "-o", "s3://bucket/out", "-e", 1)[0].startswith("1 shard: 1 done")
+        assert run("compress", "s3://bucket/in", "-o", "s3://bucket/out", "-e", 1)[0].startswith("1 shard: 0 done, 1 kept")
         convert(str(tmp_path / "0.tar"), str(tmp_path / "1.tar"), Task(effort=1))
         assert store.cat("bucket/out/0.tar") == (tmp_path / "1.tar").read_bytes()
         assert "bucket" in run("compress", "s3://bucket/in", "-o", "s3://no-bucket/out", status=1)[1]

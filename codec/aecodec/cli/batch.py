@@ -87,6 +87,11 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def counted(count: int, thing: str) -> str:
+    """As "1 file", "2 files"."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 def options(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command the common options, as `common`."""
     names = [f.name for f in fields(CommonOptions)]
@@ -164,10 +169,10 @@ def read_stdin() -> bytes:
     return sys.stdin.buffer.read()
 
 
-def threads_of(batch_size: int, common: CommonOptions) -> tuple[int, int]:
-    """-> the workers, and the threads of each (0: one a core)."""
-    workers = common.workers or min(batch_size, os.cpu_count() or 1) or 1
-    return workers, (0 if workers == 1 else 1) if common.threads is None else common.threads
+def threads_of(batch_size: int, workers: int | None, threads: int | None = None) -> tuple[int, int]:
+    """-> the workers, and the threads of each (0: one a core), where None is what suits."""
+    workers = workers or min(batch_size, os.cpu_count() or 1) or 1
+    return workers, (0 if workers == 1 else 1) if threads is None else threads
 
 
 def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
@@ -241,7 +246,7 @@ def report(batch: Batch, outcomes: list[Outcome]) -> None:
         text = json.dumps({"files": [asdict(o) for o in outcomes], "summary": summary}, indent=1)
         click.echo(text, err=any(j.target == STREAM for j in batch.jobs))  # where the picture is not
     elif not batch.common.quiet and not batch.single:
-        line = f"{len(outcomes)} files: {counts['done']} done, {counts['kept']} kept, {counts['failed']} failed"
+        line = f"{counted(len(outcomes), 'file')}: {counts['done']} done, {counts['kept']} kept, {counts['failed']} failed"
         if done:
             line += f"; {before} -> {after} bytes, mean {bpp:.3f} bits per pixel"
         click.echo(line)

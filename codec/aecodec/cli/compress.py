@@ -103,7 +103,7 @@ def compress(
     if sum(v is not None for v in (quality, target_size, target_bpp, target_psnr, target_ssimulacra2)) + lossless > 1:
         raise click.UsageError("only one of --quality, the targets and --lossless can be met")
     jobs, single = plan(inputs, common.output, common.recursive, is_picture, SUFFIX, is_aec)
-    workers, threads = batch.threads_of(len(jobs), common)
+    workers, threads = batch.threads_of(len(jobs), common.workers, common.threads)
     wish = Wish(quality, target_size, target_bpp, target_psnr, target_ssimulacra2, lossless, effort, protect, roi, denoise)
 
     def work(job: Job) -> Outcome:

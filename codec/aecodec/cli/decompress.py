@@ -83,7 +83,7 @@ def decompress(
     planned, single = plan(inputs, common.output, common.recursive, is_aec, suffix, lambda p: not is_aec(p), is_format)
     if mask is not None and not (single and allow_partial):
         raise click.UsageError("--mask is for one file, with --allow-partial")
-    workers, threads = batch.threads_of(len(planned), common)
+    workers, threads = batch.threads_of(len(planned), common.workers, common.threads)
 
     def work(job: Job) -> Outcome:
         if mask is not None:

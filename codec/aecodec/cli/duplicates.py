@@ -14,7 +14,7 @@ import click
 from tqdm import tqdm
 
 from ..errors import AecodecError
-from .batch import one_line, writing
+from .batch import counted, one_line, writing
 
 if TYPE_CHECKING:
     from ..duplicates import File, Group
@@ -52,7 +52,7 @@ def page(found: list["Group"]) -> str:
         figures = (shown(f, f"{f.width} × {f.height}, {f.bytes} bytes, {likeness:.2f}") for f, likeness in rows)
         sections.append(f"<section>{''.join(figures)}</section>")
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Duplicates</title><style>{STYLE}</style>'
-    return f"{head}<h1>{len(found)} groups, what to keep first</h1>{''.join(sections)}</html>\n"
+    return f"{head}<h1>{counted(len(found), 'group')}, what to keep first</h1>{''.join(sections)}</html>\n"
 
 
 def move(file: "File", folder: Path, target: Path) -> Path:
@@ -140,6 +140,6 @@ def duplicates(
                 where = f" -> {moved[Path(row['path'])]}" if Path(row["path"]) in moved else ""
                 size = f"{row['width']} x {row['height']}, {row['bytes']} bytes"
                 click.echo(f"{'' if i == 0 else '  '}{row['path']}  {size}  {row['likeness']:.2f}{where}")
-        click.echo(f"{len(everything.files)} pictures, {len(result)} groups of versions")
+        click.echo(f"{counted(len(everything.files), 'picture')}, {counted(len(result), 'group')} of versions")
     if everything.failed:
         sys.exit(1)

@@ -1,7 +1,6 @@
 """aecodec shards"""
 
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ import click
 from ..errors import AecodecError
 from ..options import QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from . import signals
-from .batch import followed, one_line, prepare_pillow
+from .batch import counted, followed, one_line, prepare_pillow, threads_of
 from .compress import effort_option
 
 if TYPE_CHECKING:
@@ -106,8 +105,8 @@ def run(
     with guarded(output):
         jobs = plan(inputs, output)
     if address is None:
-        workers = workers or min(len(jobs), os.cpu_count() or 1)
-        task = replace(task, threads=0 if workers == 1 else 1)
+        workers, threads = threads_of(len(jobs), workers)
+        task = replace(task, threads=threads)
         results = in_threads(partial(attempt, task=task, force=force), jobs, workers)
     else:
         results = in_cluster(jobs, task, force, address, workers)
@@ -199,8 +198,8 @@ class Report:
             summary = {"shards": total, **counts, "pictures": pictures}
             click.echo(json.dumps({"shards": [asdict(o) for o in self.shards], "summary": summary}, indent=1))
             return
-        line = f"{total} shards: {counts['done']} done, {counts['kept']} kept, {counts['failed']} failed"
+        line = f"{counted(total, 'shard')}: {counts['done']} done, {counts['kept']} kept, {counts['failed']} failed"
         if counts["done"]:
-            line += f"; {pictures['done']} pictures, {pictures['bytes_before']} -> {pictures['bytes_after']} bytes"
-            line += f"; {pictures['failed']} pictures are as they were: see the records" if pictures["failed"] else ""
+            line += f"; {counted(pictures['done'], 'picture')}, {pictures['bytes_before']} -> {pictures['bytes_after']} bytes"
+            line += f"; left as they were: {counted(pictures['failed'], 'picture')}, see the records" if pictures["failed"] else ""
         click.echo(line)
