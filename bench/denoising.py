@@ -1,9 +1,10 @@
-"""De-noising before coding, against what else one would do: OpenCV's non-local means, or scikit-image's wavelets, before AVIF.
+"""De-noising before coding, against what else one would do: non-local means of OpenCV, wavelets of scikit-image, or BM3D, and AVIF.
 
 Run: python bench/denoising.py PICTURES [EVERY]     writes bench/results/denoising.json
 Of every third picture (EVERY), the 256x256 in its middle, with one draw of noise; PSNR is against the picture without it, the best
 that a quality reaches within the rate, a mean over the pictures. The rivals know the noise, and take the strength that is best on
-these very pictures; ours is `denoise="auto"`. Needs opencv-python-headless, scikit-image and PyWavelets.
+these very pictures; ours is `denoise="auto"`. Needs opencv-python-headless, scikit-image, PyWavelets and
+bm3d (whose authors allow research alone).
 """
 
 import io
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import bm3d
 import cv2
 import numpy as np
 from PIL import Image
@@ -27,7 +29,7 @@ from results import write
 SIDE, EVERY, QUALITIES, RATES = 256, 3, range(14, 87, 6), (0.35, 0.5, 1.0)
 NOISE = {"10": lambda x: 10.0, "20": lambda x: 20.0, "35": lambda x: 35.0, "poisson": lambda x: np.sqrt(2.5 * x + 16)}
 TOLD = {"10": 10, "20": 20, "35": 35, "poisson": 17}  # the rivals
-STRENGTHS = {"nlm": (0.5, 0.75, 1.0, 1.3), "wavelet": (0.5, 0.75, 1.0, 1.3)}  # times the noise
+STRENGTHS = {"nlm": (0.5, 0.75, 1.0, 1.3), "wavelet": (0.5, 0.75, 1.0, 1.3), "bm3d": (0.8, 1.0)}  # times the noise
 
 
 def nlm(pixels: np.ndarray, h: float) -> np.ndarray:
@@ -39,6 +41,10 @@ def wavelet(pixels: np.ndarray, sigma: float) -> np.ndarray:
     return np.clip(np.rint(found * 255), 0, 255).astype(np.uint8)
 
 
+def block_matching(pixels: np.ndarray, sigma: float) -> np.ndarray:
+    return np.clip(np.rint(255 * bm3d.bm3d_rgb(pixels / 255, sigma / 255)), 0, 255).astype(np.uint8)
+
+
 def avif(pixels: np.ndarray, quality: int) -> tuple[int, np.ndarray]:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "AVIF", quality=quality, speed=6, subsampling="4:4:4")
@@ -48,6 +54,9 @@ def avif(pixels: np.ndarray, quality: int) -> tuple[int, np.ndarray]:
 def ours(pixels: np.ndarray, quality: int) -> tuple[int, np.ndarray]:
     data = aecodec.compress(pixels, quality)
     return len(data), aecodec.decompress(data)
+
+
+RIVALS = {"nlm": nlm, "wavelet": wavelet, "bm3d": block_matching}
 
 
 def within(codec: Callable[[np.ndarray, int], tuple[int, np.ndarray]], pixels: np.ndarray, clean: np.ndarray) -> list[float]:
@@ -72,7 +81,7 @@ def measure(name: str, pictures: list[np.ndarray]) -> dict:
     before = time.process_time()
     found = [denoised(Picture.from_array(noisy), "auto", threads=1) for _, noisy in pairs]
     seconds = time.process_time() - before
-    rivals = {key: strongest(work, STRENGTHS[key], TOLD[name], pairs) for key, work in (("nlm", nlm), ("wavelet", wavelet))}
+    rivals = {key: strongest(work, STRENGTHS[key], TOLD[name], pairs) for key, work in RIVALS.items()}
     arms = {"noisy, aec": (ours, [n for _, n in pairs]), "denoised, aec": (ours, [p.pixels for p, _ in found])}
     arms |= {"noisy, avif": (avif, [n for _, n in pairs])} | {f"{key}, avif": (avif, made) for key, made in rivals.items()}
     rates, alone = {}, {}

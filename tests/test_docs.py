@@ -26,7 +26,7 @@ def blocks(page: Path, language: str) -> list[str]:
 @pytest.fixture
 def folder(tmp_path):
     """What the examples may count on: photo.png, photo.jpg, photo.aec and a folder of pictures."""
-    image = Image.open(PHOTO).convert("RGB").crop((0, 0, 320, 256))
+    image = Image.open(PHOTO).convert("RGB").crop((0, 0, 256, 192))
     image.save(tmp_path / "photo.png")
     image.save(tmp_path / "photo.jpg", quality=95)
     (tmp_path / "pictures" / "more").mkdir(parents=True)

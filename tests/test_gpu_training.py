@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import time
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +15,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from test_train import TINY, pictures  # noqa: F401
 
+from aecodec.model import SHIPPED, shipped
+from aecodec.network.network import Shape
 from aecodec.train.data import split
 from aecodec.train.loop import Learned
 from aecodec.train.resident import Resident
 from conftest import PHOTO
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_crops_are_parts_of_their_pictures():
@@ -46,6 +52,27 @@ def test_some_are_drawn_and_the_oldest_drawings_are_replaced(monkeypatch):
     assert 10 in values and len(values) > 40 and min(values - {10, 9, 11, 16}) >= 130  # 100 to 129 are gone
     batch = resident.batch(10, 64)
     assert batch.shape == (10, 3, 64, 64) and batch.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_script_for_a_gpu_compares_before_it_trains(tmp_path):
+    """With the host-side twin in the GPU's place, and no time left to train in."""
+    command = [sys.executable, ROOT / "bench" / "gpu.py", tmp_path, tmp_path, "0", "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1 and "no time is left" in done.stderr
+    known = json.loads((tmp_path / "gpu.json").read_text())
+    assert all(r["same_codes"] > 0.999 and r["gradients_apart"] < 1e-4 for r in known["correctness"].values())
+    assert min(known["millions of groups a second"].values()) > 0
+
+
+def test_weights_of_the_model_are_taken_to_a_gpu(tmp_path):
+    start, model = tmp_path / "start.safetensors", resources.files("aecodec") / SHIPPED
+    subprocess.run([sys.executable, ROOT / "tools" / "for_gpu.py", model, start], check=True, timeout=300)
+    with safe_open(start, "pt") as f:
+        record, found = json.loads(f.metadata()["record"]), {k: f.get_tensor(k).float() for k in f.keys()}
+    expected = Learned.of(shipped())
+    assert record["pixels"] == shipped().metadata["record"]["pixels"] and Shape.from_json(record["shape"]) == expected.net.shape
+    for name, value in expected.state_dict().items():
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4)
 
 
 def test_a_run_trains_validates_and_comes_home(pictures, tmp_path):  # noqa: F811

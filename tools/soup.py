@@ -19,8 +19,7 @@ from aecodec import provenance
 from aecodec.errors import AecodecError
 from aecodec.model import Model
 from aecodec.network.codebook import StageCodebook
-from aecodec.network.fixed_point import export, restore
-from aecodec.network.network import Shape
+from aecodec.network.fixed_point import export
 from aecodec.train.data import evenly, split
 from aecodec.train.loop import Learned
 from aecodec.train.validation import validate
@@ -39,18 +38,12 @@ def align(book: StageCodebook, like: StageCodebook) -> None:
     book.log_weight.copy_(book.log_weight.gather(2, order[:, None].expand_as(book.log_weight)))
 
 
-def learned(model: Model) -> Learned:
-    result = Learned(Shape.from_json(model.shape))
-    restore(result.net, result.codebook, model.tensors)
-    return result
-
-
 @torch.no_grad()
 def mean_of(models: list[Model], shares: list[float]) -> Learned:
     """Raises ValueError if they were not trained one from another."""
     if len({str(m.shape) for m in models}) != 1:
         raise ValueError("the models have different shapes")
-    parts = [learned(m) for m in models]
+    parts = [Learned.of(m) for m in models]
     for part in parts[1:]:
         for book, like in zip(part.codebook.stages, parts[0].codebook.stages, strict=True):
             align(book, like)

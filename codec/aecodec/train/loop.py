@@ -84,6 +84,13 @@ class Learned(nn.Module):
         super().__init__()
         self.net, self.codebook = channels_last(Network(shape)), Codebook(shape)
 
+    @classmethod
+    def of(cls, model: Model) -> "Learned":
+        """A model's weights, in floating point."""
+        result = cls(Shape.from_json(model.shape))
+        restore(result.net, result.codebook, model.tensors)
+        return result
+
 
 class Run:
     """The state of a training run, and the steps that move it on."""
@@ -131,10 +138,8 @@ class Run:
 
         A smaller model grows: see grow.py. Raises ValueError where it cannot.
         """
-        shape = Shape.from_json(model.shape)
-        small, codebook = Network(shape), Codebook(shape)
-        restore(small, codebook, model.tensors)
-        grow(self.net, self.codebook, small, codebook, self.crops.sample(GROWTH_CROPS, INITIAL, 3))
+        small = Learned.of(model)
+        grow(self.net, self.codebook, small.net, small.codebook, self.crops.sample(GROWTH_CROPS, INITIAL, 3))
         self.average.load_state_dict(self.model.state_dict())
         record = model.metadata["record"]
         self.phase = "scalar" if self.settings.scalar_share > 0 else "codebook"
