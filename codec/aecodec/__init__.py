@@ -77,6 +77,7 @@ def compress(
     roi: "np.ndarray | None" = None,
     denoise: "str | float | None" = None,
     threads: int = 0,
+    device: str = "cpu",
 ) -> bytes:
     """Compresses a picture to the bytes of an .aec file.
 
@@ -97,13 +98,16 @@ def compress(
         threads: 0 for one a core.
         lossless: keep every sample as it is, whatever the picture and its size. Of Pillow images, 16-bit colours are kept if they
             are opened from a PNG or TIFF file and not loaded yet.
+        device: "cpu", or "cuda" to analyse the picture on a GPU, in floating point (needs torch). The file may differ by some
+            codes from that of the CPU; its pixels are the same everywhere, as every file's.
 
     Returns:
         the bytes of the file, as docs/format.md describes them.
 
     Raises:
         PictureError: the picture is not of this kind.
-        OptionError: the quality, the effort or the noise is out of range, or both lossless and denoise are given.
+        OptionError: the quality, the effort or the noise is out of range, both lossless and denoise are given, or there is no such
+            device here.
     """
     from . import encoder
     from .denoising import denoised
@@ -111,7 +115,9 @@ def compress(
     from .picture import Picture
 
     picture, _ = denoised(Picture.of(image), denoise, lossless, threads)
-    return encoder.encode(picture, quality, threads, effort=effort, mode=mode_of(lossless), protect=protect, roi=roi).data
+    return encoder.encode(
+        picture, quality, threads, effort=effort, mode=mode_of(lossless), protect=protect, roi=roi, device=device
+    ).data
 
 
 def decompress(

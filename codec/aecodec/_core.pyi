@@ -215,6 +215,20 @@ class Network:
         Returns the streams [stream][tile] and the bits that the prior predicts for each stage.
         """
 
+    def encode_features(
+        self,
+        features: list[NDArray[np.int16]],
+        frame: Frame,
+        betas: list[float],
+        paths: int = ...,
+        threads: int = 0,
+        corrections: list[NDArray[np.int16]] = [],
+    ) -> tuple[list[list[bytes]], list[float]]:
+        """The same of the features that somebody else has found in the picture: of every level (h, w, channels), the finest
+        first, as the analysis gives them: 16 bits, FEATURE_BITS of them behind the point. Raises ValueError if they have another
+        shape.
+        """
+
     def encode_codes(self, codes: list[NDArray[np.uint8]], frame: Frame, threads: int = 0) -> tuple[list[list[bytes]], list[float]]:
         """The same from codes that are chosen already: of every stage (h, w, groups, rvq_levels), as `decode_codes` gives them.
 

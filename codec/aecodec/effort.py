@@ -3,21 +3,23 @@
 docs/effort.md has what the levels gain and take.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 import numpy as np
 
 from .arguments import whole
+from .errors import OptionError
 from .header import Header
 from .model import Model
-from .options import EFFORT_MAX, EFFORT_MIN
+from .options import DEVICES, EFFORT_MAX, EFFORT_MIN
 
 
 @dataclass(frozen=True)
 class Effort:
     paths: int  # candidates that the search keeps from one RVQ level to the next
     iterations: int = 0  # of descent that refine the latents, if torch is installed
+    device: str = "cpu"  # that the picture is analysed on
 
 
 LEVELS = {
@@ -33,9 +35,23 @@ LEVELS = {
 }
 
 
-def level_of(effort: int) -> Effort:
-    """Raises OptionError if there is no such level."""
-    return LEVELS[whole("effort", effort, EFFORT_MIN, EFFORT_MAX)]
+def level_of(effort: int, device: str = "cpu") -> Effort:
+    """Raises OptionError if there is no such level, or no such device here."""
+    return replace(LEVELS[whole("effort", effort, EFFORT_MIN, EFFORT_MAX)], device=known(device))
+
+
+def known(device: str) -> str:
+    """A device. Raises OptionError if there is none of that name here."""
+    if device not in DEVICES:
+        raise OptionError(f"device must be one of {', '.join(DEVICES)}, not {device!r:.40}")
+    if device == "cuda":
+        if find_spec("torch") is None:
+            raise OptionError("the device cuda needs torch (pip install aecodec[train])")
+        from .network.device import has_cuda
+
+        if not has_cuda():
+            raise OptionError("there is no CUDA device that torch can use")
+    return device
 
 
 def encode_best(
@@ -43,7 +59,12 @@ def encode_best(
 ) -> tuple[list[list[bytes]], list[float]]:
     """The streams of a picture, uint8 (H, W, 3), and the bits of every stage. qualities: a map, or None."""
     corrections = refined(model, pixels, header.quality, level.iterations, qualities)
-    return model.network.encode(pixels, model.frame(header, qualities), model.betas, level.paths, threads, corrections)
+    frame, search = model.frame(header, qualities), (model.betas, level.paths, threads, corrections)
+    if level.device == "cpu":
+        return model.network.encode(pixels, frame, *search)
+    from .network.analysis import features
+
+    return model.network.encode_features(features(model, pixels, header.quality, qualities, level.device), frame, *search)
 
 
 def refined(model: Model, pixels: np.ndarray, quality: int, iterations: int, qualities: np.ndarray | None) -> list[np.ndarray]:

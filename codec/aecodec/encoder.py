@@ -120,6 +120,7 @@ def encode(
     mode: str = "auto",
     protect: bool = False,
     roi: np.ndarray | None = None,
+    device: str = "cpu",
 ) -> Encoding:
     """Compresses a picture.
 
@@ -136,12 +137,13 @@ def encode(
             tiles; a picture that is kept without loss has none.
         roi: offsets of quality, whole numbers (H, W); each 64x64 pixels get the largest of theirs. None for the same everywhere.
             What is in a lossless layer is chosen by the quality alone.
+        device: "cpu", or "cuda" to analyse the picture there, in floating point; the file may differ by some codes.
 
     Returns:
         the file, and what the prior expected of it.
 
     Raises:
-        OptionError: the quality or the effort is out of range, or there is no such mode.
+        OptionError: the quality or the effort is out of range, or there is no such mode or device.
         PictureError: a side is too long, coding takes too much memory, or "lossless" is asked for, and the picture's file had more
             bits than the picture.
     """
@@ -151,7 +153,7 @@ def encode(
     if mode == "lossless":
         return encode_lossless(picture, effort)
     model, eight = model or shipped(), picture.eight_bit()
-    colour, level = GRAY if picture.gray else NEUTRAL if eight.neutral else RGB, level_of(effort)
+    colour, level = GRAY if picture.gray else NEUTRAL if eight.neutral else RGB, level_of(effort, device)
     header = header_for(picture.height, picture.width, quality, colour, model, protect)
     qualities = None if roi is None else quality_map.of_roi(roi, header)
     job = Job(picture, eight, header, model, level, threads, methods_for(picture, effort), protect, qualities)

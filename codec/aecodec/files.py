@@ -49,6 +49,7 @@ def compress_file(
     denoise: str | float | None = None,
     lossless: bool = False,
     threads: int = 0,
+    device: str = "cpu",
 ) -> int:
     """Compresses a picture file. If that fails, nothing is written, and an older target stays as it is.
 
@@ -57,7 +58,7 @@ def compress_file(
         target: the .aec file, which is replaced if it exists.
         quality: a whole number, 1 to 100; of no effect if lossless.
         effort: 1 to 9, fast to small; see docs/effort.md.
-        protect, roi, denoise: see `compress`; the roi is of the picture as it is upright.
+        protect, roi, denoise, device: see `compress`; the roi is of the picture as it is upright.
         threads: 0 for one a core.
         lossless: keep every sample as it is, of 8 or 16 bits.
 
@@ -72,7 +73,9 @@ def compress_file(
     """
     refuse_same(Path(source), Path(target))
     picture, _ = denoised(Picture.load(Path(source)), denoise, lossless, threads)
-    encoding = encoder.encode(picture, quality, threads, effort=effort, mode=mode_of(lossless), protect=protect, roi=roi)
+    encoding = encoder.encode(
+        picture, quality, threads, effort=effort, mode=mode_of(lossless), protect=protect, roi=roi, device=device
+    )
     with replacing(Path(target)) as out:
         out.write(encoding.data)
     return len(encoding.data)

@@ -48,6 +48,7 @@ def for_size(
     effort: int = EFFORT_DEFAULT,
     protect: bool = False,
     roi: Roi = None,
+    device: str = "cpu",
 ) -> TargetResult:
     """The best quality whose file is small enough.
 
@@ -57,7 +58,7 @@ def for_size(
         threads: 0 for one a core.
         effort: 1 to 9, fast to small.
         protect: add a protective copy, which counts.
-        roi: offsets from the quality that is sought; see `encode`.
+        roi, device: see `encode`; the roi's are offsets from the quality that is sought.
 
     Raises:
         OptionError: no quality makes so small a file, or the effort is out of range.
@@ -65,9 +66,9 @@ def for_size(
     encodings: dict[int, Encoding] = {}
 
     def fits(quality: int) -> bool:
-        found = encode(picture, quality, threads, effort=effort, protect=protect, roi=roi)
+        found = encode(picture, quality, threads, effort=effort, protect=protect, roi=roi, device=device)
         if found.lossless and len(found.data) > size:  # it costs less than codewords do, and yet too much
-            found = encode(picture, quality, threads, effort=effort, mode="lossy", protect=protect, roi=roi)
+            found = encode(picture, quality, threads, effort=effort, mode="lossy", protect=protect, roi=roi, device=device)
         encodings[quality] = found
         return len(found.data) <= size
 
@@ -99,6 +100,7 @@ def for_score(
     effort: int = EFFORT_DEFAULT,
     protect: bool = False,
     roi: Roi = None,
+    device: str = "cpu",
 ) -> TargetResult:
     """The smallest file that is good enough.
 
@@ -109,7 +111,7 @@ def for_score(
         threads: 0 for one a core.
         effort: 1 to 9, fast to small.
         protect: add a protective copy, which counts.
-        roi: offsets from the quality that is sought; see `encode`.
+        roi, device: see `encode`; the roi's are offsets from the quality that is sought.
 
     Raises:
         OptionError: nothing reaches this score, or the effort is out of range.
@@ -121,7 +123,7 @@ def for_score(
         return TargetResult(encoding, quality, score(original, decoded))
 
     def falls_short(quality: int) -> bool:
-        found[quality] = scored(encode(picture, quality, threads, effort=effort, protect=protect, roi=roi), quality)
+        found[quality] = scored(encode(picture, quality, threads, effort=effort, protect=protect, roi=roi, device=device), quality)
         return not scores(found[quality]) >= wanted
 
     quality = 1 + (bisect(falls_short, QUALITY_MIN, QUALITY_MAX) or QUALITY_MIN - 1)
@@ -136,14 +138,26 @@ def for_score(
 
 
 def for_psnr(
-    picture: Picture, wanted: float, threads: int = 0, effort: int = EFFORT_DEFAULT, protect: bool = False, roi: Roi = None
+    picture: Picture,
+    wanted: float,
+    threads: int = 0,
+    effort: int = EFFORT_DEFAULT,
+    protect: bool = False,
+    roi: Roi = None,
+    device: str = "cpu",
 ) -> TargetResult:
     """`for_score` by the PSNR in dB over all colours, which is infinite without loss."""
-    return for_score(picture, wanted, psnr, threads, effort, protect, roi)
+    return for_score(picture, wanted, psnr, threads, effort, protect, roi, device)
 
 
 def for_ssimulacra2(
-    picture: Picture, wanted: float, threads: int = 0, effort: int = EFFORT_DEFAULT, protect: bool = False, roi: Roi = None
+    picture: Picture,
+    wanted: float,
+    threads: int = 0,
+    effort: int = EFFORT_DEFAULT,
+    protect: bool = False,
+    roi: Roi = None,
+    device: str = "cpu",
 ) -> TargetResult:
     """`for_score` by SSIMULACRA2, which is 100 without loss.
 
@@ -159,4 +173,4 @@ def for_ssimulacra2(
             raise OptionError(f"SSIMULACRA2 needs pictures of {SSIMULACRA2_MIN_SIDE} pixels a side")
         return value
 
-    return for_score(picture, wanted, score, threads, effort, protect, roi)
+    return for_score(picture, wanted, score, threads, effort, protect, roi, device)

@@ -66,6 +66,8 @@ Array<uint8_t> denoise(const Denoiser& denoiser, const Array<uint8_t>& pixels, i
     return clean;
 }
 
+constexpr const char* kCorrections = "corrections must be (h, w, latents)";
+
 py::tuple to_python(const Encoded& e) {
     py::list streams;
     for (const auto& tiles : e.streams) {
@@ -86,20 +88,44 @@ Map<T> to_map(const Array<T>& a, py::ssize_t axes, const char* what) {
     return map;
 }
 
+std::vector<Search> to_search(const std::vector<float>& betas, int paths) {
+    if (paths < 1 || paths > kMaxPaths)
+        throw py::value_error("paths must be 1 to " + std::to_string(kMaxPaths) + ", not " + std::to_string(paths));
+    std::vector<Search> search;
+    for (const float beta : betas) search.push_back({beta, paths, false});
+    return search;
+}
+
+std::vector<Features> to_features(const std::vector<Array<int16_t>>& arrays, const char* what) {
+    std::vector<Features> maps;
+    for (const auto& a : arrays) maps.push_back(to_map(a, 3, what));
+    return maps;
+}
+
 py::tuple encode(const Network& network, const Array<uint8_t>& pixels, const Frame& frame,
                  const std::vector<float>& betas, int paths, int threads,
                  const std::vector<Array<int16_t>>& corrections) {
-    if (paths < 1 || paths > kMaxPaths)
-        throw py::value_error("paths must be 1 to " + std::to_string(kMaxPaths) + ", not " + std::to_string(paths));
+    const auto search = to_search(betas, paths);
     expect(pixels, {frame.height, frame.width, 3}, "pixels");
-    std::vector<Search> search;
-    for (const float beta : betas) search.push_back({beta, paths, false});
-    std::vector<Features> maps;
-    for (const auto& c : corrections) maps.push_back(to_map(c, 3, "corrections must be (h, w, latents)"));
+    const auto more = to_features(corrections, kCorrections);
     Encoded e;
     {
         py::gil_scoped_release release;
-        e = network.encode(pixels.data(), frame, search, maps, threads);
+        e = network.encode(pixels.data(), frame, search, more, threads);
+    }
+    return to_python(e);
+}
+
+py::tuple encode_features(const Network& network, const std::vector<Array<int16_t>>& features, const Frame& frame,
+                          const std::vector<float>& betas, int paths, int threads,
+                          const std::vector<Array<int16_t>>& corrections) {
+    const auto search = to_search(betas, paths);
+    const auto picture = to_features(features, "features must be (h, w, channels)"),
+               more = to_features(corrections, kCorrections);
+    Encoded e;
+    {
+        py::gil_scoped_release release;
+        e = network.encode(picture, frame, search, more, threads);
     }
     return to_python(e);
 }
@@ -208,6 +234,9 @@ void add_network(py::module_& m) {
         .def(py::init(&make_network), "shape"_a, "tensors"_a)
         .def("encode", &encode, exact("pixels"), "frame"_a, "betas"_a, "paths"_a = kMaxPaths, "threads"_a = 0,
              "corrections"_a = std::vector<Array<int16_t>>(), "Streams [stream][tile], and the bits of every stage.")
+        .def("encode_features", &encode_features, "features"_a, "frame"_a, "betas"_a, "paths"_a = kMaxPaths,
+             "threads"_a = 0, "corrections"_a = std::vector<Array<int16_t>>(),
+             "The same of a picture's features, (h, w, channels) of every level, the finest first.")
         .def("encode_codes", &encode_codes, exact("codes"), "frame"_a, "threads"_a = 0,
              "The same from codes that are chosen already.")
         .def("draw", &draw, "frame"_a, "seed"_a, "sharpness"_a, "codes"_a = std::vector<Array<uint8_t>>(),

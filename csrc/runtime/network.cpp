@@ -168,16 +168,15 @@ Encoded Network::encode(const Tiling& tiling, const Frame& frame, int threads,
     return result;
 }
 
-Encoded Network::encode(const uint8_t* pixels, const Frame& frame, const std::vector<Search>& search,
-                        const std::vector<Features>& corrections, int threads) const {
-    const Tiling tiling = this->tiling(frame);
+Encoded Network::encode(const std::vector<RowStreamPointer>& picture, const Tiling& tiling, const Frame& frame,
+                        const std::vector<Search>& search, const std::vector<Features>& corrections,
+                        int threads) const {
     if (search.size() != model_.stages.size())
         throw std::invalid_argument("prices of a bit for " + std::to_string(search.size()) +
                                     " stages, but the model has " + std::to_string(model_.stages.size()));
     if (!corrections.empty())
         expect_maps(corrections, "corrections", model_, tiling, model_.stages.size(),
                     [](const StageShape& s) { return s.latents; });
-    const auto picture = analysis(pixels, frame, tiling, threads);
     std::vector<std::unique_ptr<CodeSource>> sources;
     for (size_t i = 0; i < model_.stages.size(); ++i) {
         const Stage& stage = model_.stages[i];
@@ -186,6 +185,32 @@ Encoded Network::encode(const uint8_t* pixels, const Frame& frame, const std::ve
                                                         corrections.empty() ? nullptr : &corrections[i]));
     }
     return encode(tiling, frame, threads, std::move(sources));
+}
+
+Encoded Network::encode(const uint8_t* pixels, const Frame& frame, const std::vector<Search>& search,
+                        const std::vector<Features>& corrections, int threads) const {
+    const Tiling tiling = this->tiling(frame);
+    return encode(analysis(pixels, frame, tiling, threads), tiling, frame, search, corrections, threads);
+}
+
+Encoded Network::encode(const std::vector<Features>& picture, const Frame& frame, const std::vector<Search>& search,
+                        const std::vector<Features>& corrections, int threads) const {
+    const Tiling tiling = this->tiling(frame);
+    if (static_cast<int>(picture.size()) != model_.shape.levels())
+        throw std::invalid_argument("features of " + std::to_string(picture.size()) + " levels, but the model has " +
+                                    std::to_string(model_.shape.levels()));
+    std::vector<RowStreamPointer> levels;
+    for (int level = 0; level < model_.shape.levels(); ++level) {
+        const Features& map = picture[level];
+        const Rectangle whole = tiling.whole(level);
+        const std::string is = size(map.height, map.width, map.channels),
+                          should = size(whole.height(), whole.width(), model_.shape.channels[level]);
+        if (is != should)
+            throw std::invalid_argument("features of level " + std::to_string(level) + " are " + is + ", not " +
+                                        should);
+        levels.push_back(copied(map, threads));
+    }
+    return encode(levels, tiling, frame, search, corrections, threads);
 }
 
 Encoded Network::encode(const Codes& codes, const Frame& frame, int threads) const {

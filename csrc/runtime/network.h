@@ -31,6 +31,10 @@ public:
     Encoded encode(const uint8_t* pixels, const Frame& frame, const std::vector<Search>& search,
                    const std::vector<Features>& corrections, int threads) const;
 
+    // The same of a picture's features that somebody else has computed: those of every level, the finest first.
+    Encoded encode(const std::vector<Features>& picture, const Frame& frame, const std::vector<Search>& search,
+                   const std::vector<Features>& corrections, int threads) const;
+
     // The same from codes that somebody else has chosen; throws std::invalid_argument if they are impossible.
     Encoded encode(const Codes& codes, const Frame& frame, int threads) const;
 
@@ -90,6 +94,9 @@ private:
     // Runs the coders of the first stages over the whole picture.
     void code_all(const Tiling& tiling, const Frame& frame, int threads,
                   std::vector<std::unique_ptr<StageCoder>> coders) const;
+    // picture: the features of every level.
+    Encoded encode(const std::vector<std::shared_ptr<RowStream>>& picture, const Tiling& tiling, const Frame& frame,
+                   const std::vector<Search>& search, const std::vector<Features>& corrections, int threads) const;
     Encoded encode(const Tiling& tiling, const Frame& frame, int threads,
                    std::vector<std::unique_ptr<CodeSource>> sources) const;
     // How many tiles away a stage sees what the one before it has coded.

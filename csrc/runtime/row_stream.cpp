@@ -35,6 +35,19 @@ namespace {
 
 Rectangle whole(int64_t height, int64_t width) { return {0, 0, height, width}; }
 
+class Copied : public RowStream {
+public:
+    Copied(const Features& map, int threads)
+        : RowStream(map.height, map.width, {0, 0, map.height, map.width}, map.channels, threads), map_(map) {}
+
+private:
+    void make(int64_t begin, int64_t end) override {
+        for (int64_t y = begin; y < end; ++y) std::copy_n(map_.row(y), width * channels, row(y));
+    }
+
+    const Features& map_;
+};
+
 class Zeros : public RowStream {
     using RowStream::RowStream;
     void make(int64_t begin, int64_t end) override {
@@ -186,6 +199,7 @@ private:
 
 }  // namespace
 
+RowStreamPointer copied(const Features& map, int threads) { return std::make_shared<Copied>(map, threads); }
 RowStreamPointer zeros(int64_t height, int64_t width, Rectangle area, int64_t channels, int threads) {
     return std::make_shared<Zeros>(height, width, area, channels, threads);
 }

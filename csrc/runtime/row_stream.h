@@ -118,6 +118,7 @@ void for_each_strip(RowCursor& in, const Body& body) {
     }
 }
 
+RowStreamPointer copied(const Features& map, int threads);  // of a whole map, which must outlive it
 RowStreamPointer zeros(int64_t height, int64_t width, Rectangle area, int64_t channels, int threads);
 // Blocks of side x side pixels, [height][width][3], as features of a map of rows x columns; beyond the picture's edge
 // its last row and column go on. conv.in is 3 side².

@@ -3,12 +3,12 @@
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..folders import SUFFIX, is_aec, is_picture
-from ..options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, MAX_PIXELS, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
+from ..options import DEVICES, EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, MAX_PIXELS, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from . import batch
 from .batch import Batch, CommonOptions, Outcome
 from .paths import STREAM, Job, plan
@@ -72,6 +72,7 @@ effort_option = click.option(
     flag_value="auto",
     help="Take out the noise that there is (auto), or noise of this standard deviation, 0 to 100.",
 )
+@click.option("--device", type=click.Choice(DEVICES), default="cpu", help="cuda: analyse pictures on a GPU; needs torch.")
 @click.option("--strip", is_flag=True, help="Drop ICC profile, EXIF and XMP.")
 @click.option("--first-frame", is_flag=True, help="Of animations, take the first picture.")
 @click.option(
@@ -90,6 +91,7 @@ def compress(
     protect: bool,
     roi: tuple["Region", ...],
     denoise: str | float | None,
+    device: str,
     strip: bool,
     first_frame: bool,
     limit_pixels: int,
@@ -102,9 +104,13 @@ def compress(
     """
     if sum(v is not None for v in (quality, target_size, target_bpp, target_psnr, target_ssimulacra2)) + lossless > 1:
         raise click.UsageError("only one of --quality, the targets and --lossless can be met")
+    if device != DEVICES[0]:
+        from ..effort import known
+
+        known(device)  # or every file would say so
     jobs, single = plan(inputs, common.output, common.recursive, is_picture, SUFFIX, is_aec)
     workers, threads = batch.threads_of(len(jobs), common.workers, common.threads)
-    wish = Wish(quality, target_size, target_bpp, target_psnr, target_ssimulacra2, lossless, effort, protect, roi, denoise)
+    wish = Wish(quality, target_size, target_bpp, target_psnr, target_ssimulacra2, lossless, effort, protect, roi, denoise, device)
 
     def work(job: Job) -> Outcome:
         outcome = compress_one(job, wish, threads, strip, first_frame, limit_pixels, not common.force)
@@ -129,6 +135,7 @@ class Wish:
     protect: bool
     regions: tuple["Region", ...]  # of interest, with their offsets of quality
     denoise: str | float | None
+    device: str
 
     @property
     def searched(self) -> bool:
@@ -140,20 +147,19 @@ class Wish:
         from .. import encoder, quality_map, target
 
         roi = quality_map.of_regions(picture.height, picture.width, self.regions) if self.regions else None
+        how: dict[str, Any] = {"effort": self.effort, "protect": self.protect, "roi": roi, "device": self.device}
         if self.psnr is not None:
-            return target.for_psnr(picture, self.psnr, threads, self.effort, self.protect, roi)
+            return target.for_psnr(picture, self.psnr, threads, **how)
         if self.ssimulacra2 is not None:
-            return target.for_ssimulacra2(picture, self.ssimulacra2, threads, self.effort, self.protect, roi)
+            return target.for_ssimulacra2(picture, self.ssimulacra2, threads, **how)
         if self.size is not None:
-            return target.for_size(picture, self.size, threads, self.effort, self.protect, roi)
+            return target.for_size(picture, self.size, threads, **how)
         if self.bpp is not None:
-            return target.for_size(picture, self.bpp * picture.pixels_count / 8, threads, self.effort, self.protect, roi)
+            return target.for_size(picture, self.bpp * picture.pixels_count / 8, threads, **how)
         quality = QUALITY_DEFAULT if self.quality is None else self.quality
         if self.lossless:
             return target.TargetResult(encoder.encode_lossless(picture, self.effort), QUALITY_MAX)
-        return target.TargetResult(
-            encoder.encode(picture, quality, threads, effort=self.effort, protect=self.protect, roi=roi), quality
-        )
+        return target.TargetResult(encoder.encode(picture, quality, threads, **how), quality)
 
 
 def compress_one(job: Job, wish: Wish, threads: int, strip: bool, first_frame: bool, limit_pixels: int, exclusive: bool) -> Outcome:

@@ -22,6 +22,10 @@ def keep_memory() -> None:
             mallopt(parameter, value)
 
 
+def has_cuda() -> bool:
+    return torch.cuda.is_available()
+
+
 def bfloat16_is_fast() -> bool:
     """Whether the processor, or the GPU, multiplies bfloat16 faster than float32."""
     if torch.cuda.is_available():

@@ -7,7 +7,6 @@ decode as exactly as any other.
 """
 
 import functools
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -17,11 +16,12 @@ from ..model import Model
 from ..options import quality_to_lambda
 from .codebook import Codebook
 from .device import bfloat16_is_fast, keep_memory
-from .fixed_point import FEATURE_BITS, restore
+from .fixed_point import restore
 from .loss import PREVIEW_WEIGHT, VISUAL_SHARE, distortion, preview_error
 from .modules import channels_last
 from .network import Network, Shape, compute_in, quality_features
 from .transforms import BLOCK
+from .windows import windows
 
 WINDOW, MARGIN = 448, 64  # pixels: pictures are refined a window at a time, with what is around it, for the memory
 RATE = 4e-4  # of descent: squared steps a bit
@@ -29,21 +29,14 @@ MOMENTUM = 0.5
 
 
 @functools.lru_cache(maxsize=2)
-def float_model(model: Model) -> tuple[Network, Codebook]:
+def float_model(model: Model, device: str = "cpu") -> tuple[Network, Codebook]:
     """The model in floating point."""
     shape = Shape.from_json(model.shape)
     net, codebook = Network(shape), Codebook(shape)
     restore(net, codebook, model.tensors)
     if bfloat16_is_fast():
         compute_in(net, torch.bfloat16)
-    return channels_last(net).requires_grad_(False), codebook.requires_grad_(False)
-
-
-def windows(size: int) -> Iterator[tuple[int, int, int, int]]:
-    """Of one side: where each window's core begins and ends, and where it does with its margins."""
-    for begin in range(0, size, WINDOW):
-        end = min(size, begin + WINDOW)
-        yield begin, end, max(0, begin - MARGIN), min(size, end + MARGIN)
+    return channels_last(net).to(device).requires_grad_(False), codebook.to(device).requires_grad_(False)
 
 
 def corrections(
@@ -56,22 +49,13 @@ def corrections(
     keep_memory()
     net, codebook = float_model(model)
     unit, (h, w) = net.shape.multiple, pixels.shape[:2]
-    padded = np.pad(pixels, ((0, -h % unit), (0, -w % unit), (0, 0)), "edge")  # as the fixed-point stem does
-    rows, columns = padded.shape[:2]
+    rows, columns = h + -h % unit, w + -w % unit
     strides = [BLOCK << s.level for s in net.shape.stages]
     found = [np.zeros((rows // n, columns // n, s.latents), np.int16) for n, s in zip(strides, net.shape.stages, strict=True)]
-    for top, bottom, first_row, last_row in windows(rows):
-        for left, right, first_column, last_column in windows(columns):
-            x = torch.from_numpy(padded[first_row:last_row, first_column:last_column].copy()).permute(2, 0, 1)[None].float()
-            inside = min(h, last_row) - first_row, min(w, last_column) - first_column
-            local = torch.tensor([float(quality)])
-            if qualities is not None:
-                cells = qualities[first_row // unit : last_row // unit, first_column // unit : last_column // unit]
-                local = torch.from_numpy(cells.astype(np.float32))[None]
-            for out, more, n in zip(found, descend(net, codebook, x, inside, local, iterations), strides, strict=True):
-                core = more[0, :, (top - first_row) // n :, (left - first_column) // n :].permute(1, 2, 0).numpy()
-                core = core[: (bottom - top) // n, : (right - left) // n] * 2**FEATURE_BITS
-                out[top // n : bottom // n, left // n : right // n] = np.clip(np.round(core), -32768, 32767)
+    for window in windows(pixels, unit, quality, qualities, WINDOW, MARGIN):
+        inside = min(h, window.rows.last) - window.rows.first, min(w, window.columns.last) - window.columns.first
+        for out, more, n in zip(found, descend(net, codebook, window.x, inside, window.quality, iterations), strides, strict=True):
+            window.put(more, out, n)
     return found
 
 
