@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from aecodec import _core, chunks, container
+from aecodec.cli import main, signals
 from aecodec.decoder import Decoder
 from aecodec.metrics import psnr  # noqa: F401  for the tests
 
@@ -87,3 +88,39 @@ def with_header(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
     head = Decoder(data).index.head
     body = data[: head.payload] + change(data[head.payload : head.payload + head.size])
     return body + chunks.checksum(body, chunks.CODED_CHECK) + data[head.end :]
+
+
+@pytest.fixture
+def command_line(monkeypatch, capsys):
+    """The command line in this process, as one of its own takes a second -> what it says on stdout and stderr."""
+    monkeypatch.setattr(signals, "end_at_once", lambda: None)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+
+    def call(*arguments: object, status: int = 0) -> tuple[str, str]:
+        with pytest.raises(SystemExit) as end:
+            main(list(map(str, arguments)), "aecodec")
+        out, err = capsys.readouterr()
+        assert (end.value.code or 0) == status, err
+        assert status == 0 or len(err.splitlines()) == 1, err
+        return out, err
+
+    return call
+
+
+@pytest.fixture
+def s3(monkeypatch):
+    """A store with a bucket, on this machine."""
+    s3fs, moto = pytest.importorskip("s3fs"), pytest.importorskip("moto.server")
+    server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name, value in {"ENDPOINT_URL": f"http://{host}:{port}", "ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x"}.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        store = s3fs.S3FileSystem()
+        store.mkdir("bucket")
+        yield store
+        store.rm("bucket", recursive=True)  # moto's stores are those of the process
+    finally:
+        server.stop()

@@ -1,6 +1,7 @@
 """Shards: WebDataset tars and parquet files, here and in stores."""
 
 import ast
+import functools
 import io
 import json
 import subprocess
@@ -13,7 +14,6 @@ import pytest
 from PIL import Image
 
 import aecodec
-from aecodec.cli import main, signals
 from aecodec.shards import Task, convert, finished, record_of
 
 
@@ -53,20 +53,8 @@ def samples(photo) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """The command line in this process, as one of its own takes a second -> what it says on stdout and stderr."""
-    monkeypatch.setattr(signals, "end_at_once", lambda: None)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-
-    def call(*arguments: object, status: int = 0) -> tuple[str, str]:
-        with pytest.raises(SystemExit) as end:
-            main(["shards", *map(str, arguments)], "aecodec")
-        out, err = capsys.readouterr()
-        assert (end.value.code or 0) == status, err
-        assert status == 0 or len(err.splitlines()) == 1, err
-        return out, err
-
-    return call
+def run(command_line):
+    return functools.partial(command_line, "shards")
 
 
 def test_a_tar_and_back(samples, tmp_path):
@@ -253,31 +241,19 @@ def test_urls(samples, tmp_path, run):
     assert "xyz" in run("compress", "xyz://in/0.tar", "-o", "memory://out", status=1)[1]
 
 
-def test_s3(samples, tmp_path, run, monkeypatch):
-    pytest.importorskip("s3fs")
-    moto = pytest.importorskip("moto.server")
-    server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        for name, value in {"ENDPOINT_URL": f"http://{host}:{port}", "ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x"}.items():
-            monkeypatch.setenv(f"AWS_{name}", value)
-        store = pytest.importorskip("s3fs").S3FileSystem()
-        store.mkdir("bucket")
-        store.pipe("bucket/in/0.tar", write_tar(tmp_path / "0.tar", samples).read_bytes())
-        assert run("compress", "s3://bucket/in", "-o", "s3://bucket/out", "-e", 1)[0].startswith("1 shard: 1 done")
-        assert run("compress", "s3://bucket/in", "-o", "s3://bucket/out", "-e", 1)[0].startswith("1 shard: 0 done, 1 kept")
-        convert(str(tmp_path / "0.tar"), str(tmp_path / "1.tar"), Task(effort=1))
-        assert store.cat("bucket/out/0.tar") == (tmp_path / "1.tar").read_bytes()
-        assert "bucket" in run("compress", "s3://bucket/in", "-o", "s3://no-bucket/out", status=1)[1]
-    finally:
-        server.stop()
+def test_s3(samples, tmp_path, run, s3):
+    s3.pipe("bucket/in/0.tar", write_tar(tmp_path / "0.tar", samples).read_bytes())
+    assert run("compress", "s3://bucket/in", "-o", "s3://bucket/out", "-e", 1)[0].startswith("1 shard: 1 done")
+    assert run("compress", "s3://bucket/in", "-o", "s3://bucket/out", "-e", 1)[0].startswith("1 shard: 0 done, 1 kept")
+    convert(str(tmp_path / "0.tar"), str(tmp_path / "1.tar"), Task(effort=1))
+    assert s3.cat("bucket/out/0.tar") == (tmp_path / "1.tar").read_bytes()
+    assert "bucket" in run("compress", "s3://bucket/in", "-o", "s3://no-bucket/out", status=1)[1]
 
 
 DIES_ONCE = """
 import os, sys
 from pathlib import Path
-from aecodec.shards import cluster
+from aecodec import cluster
 
 def work(job, folder):
     if job == 1 and not Path(folder, "died").exists():

@@ -4,8 +4,10 @@ import contextlib
 import io
 import os
 import secrets
+import shutil
 import socket
 import stat
+import tempfile
 import threading
 import time
 import zlib
@@ -18,6 +20,7 @@ STALE = 60  # seconds without a change after which the temporary file of a proce
 
 lock = threading.RLock()
 temporaries: set[str] = set()  # that are being written
+folders: set[str] = set()  # for what is on its way
 cleaned: set[str] = set()  # folders that have been looked through for stale ones
 closing = False  # no more are to be begun
 
@@ -90,6 +93,22 @@ def temporary_in(folder: str) -> Iterator[tuple[BinaryIO, str]]:
             temporaries.discard(name)
 
 
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for what is on its way from or to another machine, which is removed when the block ends."""
+    with lock:
+        if closing:
+            raise InterruptedError(4, "Interrupted", tempfile.gettempdir())
+        name = tempfile.mkdtemp(prefix=PREFIX)
+        folders.add(name)
+    try:
+        yield Path(name)
+    finally:
+        shutil.rmtree(name, ignore_errors=True)
+        with lock:
+            folders.discard(name)
+
+
 def keep_mode(target: str, temporary: str) -> None:
     """Gives a new file the mode and, as far as this user may, the owner of the one whose place it takes."""
     try:
@@ -153,3 +172,5 @@ def give_up() -> None:
         for name in temporaries:
             with contextlib.suppress(OSError):
                 os.unlink(name)
+        for name in folders:
+            shutil.rmtree(name, ignore_errors=True)

@@ -10,16 +10,17 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
 
 import click
 
-from ..errors import AecodecError
+from ..errors import AecodecError, OptionError
 from ..options import MAX_MEMORY, MAX_PIXELS
 from . import signals
 from .paths import STREAM, Job
+from .remote import Place, anywhere, is_remote, near, renamed
 from .size import Size
 
 
@@ -51,6 +52,11 @@ class CommonOptions:
     threads: int | None
     quiet: bool
     as_json: bool
+    address: str | None  # of a Ray cluster
+
+    def threads_for(self, jobs: int) -> tuple[int, int]:
+        """-> the workers here, and the threads of each: of a cluster's, one."""
+        return threads_of(jobs, self.workers, 1 if self.address and self.threads is None else self.threads)
 
 
 @dataclass(frozen=True)
@@ -103,11 +109,12 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
 
     for option in reversed(
         [
-            click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder for the outputs, or for one a file."),
+            click.option("-o", "--output", type=Place(), help="A folder for the outputs, or for one a file; or a URL (s3://...)."),
             click.option("-r", "--recursive", is_flag=True, help="Take folders, with all that is in them."),
             click.option("-f", "--force", is_flag=True, help="Replace existing outputs."),
             click.option("-j", "--jobs", "workers", type=click.IntRange(min=1), help="Files at a time.  [default: one a core]"),
             click.option("-t", "--threads", type=click.IntRange(min=0), help="Of each file.  [default: all cores share the files]"),
+            click.option("--ray", "address", help="Work on a Ray cluster: auto, its address, or local for one of this machine."),
             click.option("--quiet", is_flag=True, help="Say nothing but errors."),
             click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout, or stderr if the result is there."),
         ]
@@ -175,44 +182,84 @@ def threads_of(batch_size: int, workers: int | None, threads: int | None = None)
     return workers, (0 if workers == 1 else 1) if threads is None else threads
 
 
-def run(batch: Batch, work: Callable[[Job], Outcome]) -> None:
-    """Does every job, says what came of it, and ends the program with status 1 if one failed."""
+def run(batch: Batch, work: Callable[[Job], Outcome], describe: Callable[[Outcome], str] | None = None) -> None:
+    """Does every job, says what came of it, and ends the program with status 1 if one failed.
 
-    def attempt(job: Job) -> Outcome:
-        try:
-            if STREAM not in (job.source, job.target):
-                refuse_same(job.source, job.target)
-            if job.target != STREAM and job.target.exists() and not is_written_through(job.target) and not batch.common.force:
-                if batch.single:
-                    raise AecodecError(f"{job.target} exists already; -f replaces it")
-                return Outcome(str(job.source), str(job.target), "kept")
-            if not batch.single or job.target.parent == batch.common.output:
-                job.target.parent.mkdir(parents=True, exist_ok=True)
-            return work(job)
-        except Exception as error:  # whatever it is, it is this file's, and the others are still to be done
-            text = one_line(error)
-            named = isinstance(error, OSError) and error.filename
-            at = "" if named or str(job.source) in text or str(job.target) in text or job.source == STREAM else f"{job.source}: "
-            return Outcome(str(job.source), str(job.target), "failed", message=at + text)
-
-    from ..files import refuse_same
-    from ..replacing import is_written_through
-
-    outcomes: list[Outcome] = []
+    describe: what to say of a single file that was named, if it is not on stdout.
+    """
+    common, outcomes = batch.common, list[Outcome]()
 
     def interrupted() -> None:
         click.echo("aecodec: interrupted; what was not finished is not there", err=True)
-        if batch.common.as_json:
+        if common.as_json:
             report(batch, outcomes)
 
     signals.before_end.append(interrupted)
-    with ThreadPoolExecutor(batch.workers) as pool:
-        for outcome in followed(pool.map(attempt, batch.jobs), len(batch.jobs), "file", batch.common.quiet or batch.single):
-            outcomes.append(outcome)
+    results = in_cluster(batch, work) if common.address else in_threads(batch, work)
+    for outcome in followed(results, len(batch.jobs), "file", common.quiet or batch.single):
+        outcomes.append(outcome)
+        if describe and batch.single and outcome.status == "done" and not common.quiet and not common.as_json:
+            if outcome.target != str(STREAM):
+                click.echo(describe(outcome))
     signals.before_end.remove(interrupted)
     report(batch, outcomes)
     if any(o.status == "failed" for o in outcomes):
         sys.exit(1)
+
+
+def attempt(job: Job, work: Callable[[Job], Outcome], single: bool, common: CommonOptions) -> Outcome:
+    """What came of a job, whatever that is."""
+    from ..files import refuse_same
+    from ..replacing import is_written_through
+
+    there = job
+    try:
+        if is_remote(job.source) or is_remote(job.target):
+            if job.source == job.target:
+                raise OptionError(f"{job.source}: input and output are the same file")
+        elif STREAM not in (job.source, job.target):
+            refuse_same(job.source, job.target)
+        is_new = job.target == STREAM or not job.target.exists() or (not is_remote(job.target) and is_written_through(job.target))
+        if not is_new and not common.force:
+            if single:
+                raise AecodecError(f"{job.target} exists already; -f replaces it")
+            return Outcome(str(job.source), str(job.target), "kept")
+        if not is_remote(job.target) and (not single or job.target.parent == common.output):
+            job.target.parent.mkdir(parents=True, exist_ok=True)
+        with near(job, common.force) as there:
+            outcome = work(there)
+        said = renamed(outcome.message, there, job)
+        return replace(outcome, source=str(job.source), target=str(job.target), message=said)
+    except Exception as error:  # whatever it is, it is this file's, and the others are still to be done
+        text = renamed(one_line(error), there, job)
+        named = isinstance(error, OSError) and error.filename
+        at = "" if named or str(job.source) in text or str(job.target) in text or job.source == STREAM else f"{job.source}: "
+        return Outcome(str(job.source), str(job.target), "failed", message=at + text)
+
+
+def in_threads(batch: Batch, work: Callable[[Job], Outcome]) -> Iterator[Outcome]:
+    with ThreadPoolExecutor(batch.workers) as pool:
+        yield from pool.map(lambda job: attempt(job, work, batch.single, batch.common), batch.jobs)
+
+
+def elsewhere(job: Job, work: Callable[[Job], Outcome], single: bool, common: CommonOptions) -> Outcome:
+    """`attempt`, in a process of its own."""
+    prepare_pillow()
+    return attempt(job, work, single, common)
+
+
+def in_cluster(batch: Batch, work: Callable[[Job], Outcome]) -> Iterator[Outcome]:
+    from .. import cluster
+
+    common = batch.common
+    if any(STREAM in (job.source, job.target) for job in batch.jobs):
+        raise OptionError("--ray works on files, not on stdin or stdout")
+    assert common.address is not None  # it was asked for
+    cluster.connect(common.address)
+    jobs = map(anywhere, batch.jobs)
+    for job, result in cluster.each(elsewhere, jobs, (work, batch.single, common), common.workers):
+        lost = isinstance(result, Exception)
+        yield Outcome(str(job.source), str(job.target), "failed", message=f"{job.source}: {one_line(result)}") if lost else result
 
 
 def progress(total: int, hidden: bool, unit: str = "file") -> Any:

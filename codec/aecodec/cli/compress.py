@@ -2,7 +2,7 @@
 
 import io
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +12,7 @@ from ..options import DEVICES, EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, MAX_PIXEL
 from . import batch
 from .batch import Batch, CommonOptions, Outcome
 from .paths import STREAM, Job, plan
+from .remote import Place
 from .size import Positive, Size
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ effort_option = click.option(
 
 
 @click.command(short_help="Compress pictures to .aec files.")
-@click.argument("inputs", metavar="IN... [OUT.aec]", type=click.Path(path_type=Path, allow_dash=True), nargs=-1, required=True)
+@click.argument("inputs", metavar="IN... [OUT.aec]", type=Place(), nargs=-1, required=True)
 @click.option("-q", "--quality", type=click.IntRange(QUALITY_MIN, QUALITY_MAX), help=f"[default: {QUALITY_DEFAULT}]")
 @effort_option
 @click.option("--target-size", type=Size(), help="The best quality in so many bytes: 50000, 50k, 48KiB.")
@@ -109,16 +110,13 @@ def compress(
 
         known(device)  # or every file would say so
     jobs, single = plan(inputs, common.output, common.recursive, is_picture, SUFFIX, is_aec)
-    workers, threads = batch.threads_of(len(jobs), common.workers, common.threads)
+    workers, threads = common.threads_for(len(jobs))
     wish = Wish(quality, target_size, target_bpp, target_psnr, target_ssimulacra2, lossless, effort, protect, roi, denoise, device)
 
     def work(job: Job) -> Outcome:
-        outcome = compress_one(job, wish, threads, strip, first_frame, limit_pixels, not common.force)
-        if single and job.target != STREAM and not common.quiet and not common.as_json:
-            click.echo(describe(outcome, job.source.name, wish.searched))
-        return outcome
+        return compress_one(job, wish, threads, strip, first_frame, limit_pixels, not common.force)
 
-    batch.run(Batch(jobs, single, workers, common), work)
+    batch.run(Batch(jobs, single, workers, common), work, lambda outcome: describe(outcome, wish.searched))
 
 
 @dataclass(frozen=True)
@@ -186,11 +184,11 @@ def compress_one(job: Job, wish: Wish, threads: int, strip: bool, first_frame: b
     return Outcome(*names, "done", *sizes, found.quality, psnr, ssimulacra2, exact, taken, message)
 
 
-def describe(outcome: Outcome, name: str, searched: bool) -> str:
-    """A line on one file, from a source of this name; searched: say what was found, too."""
+def describe(outcome: Outcome, searched: bool) -> str:
+    """A line on one file; searched: say what was found, too."""
     line = f"{outcome.target}: {outcome.bytes_after} bytes"
     if outcome.bytes_before:  # a pipe's size is not known before
-        line += f", {100 * outcome.bytes_after / outcome.bytes_before:.1f} % of {name}"
+        line += f", {100 * outcome.bytes_after / outcome.bytes_before:.1f} % of {PurePath(outcome.source).name}"
     if searched:
         line += "; without loss" if outcome.lossless else f"; quality {outcome.quality}"
         line += f", {8 * outcome.bytes_after / (outcome.width * outcome.height):.4f} bits per pixel"

@@ -11,6 +11,7 @@ from ..folders import is_aec
 from . import batch
 from .batch import Batch, CommonOptions, Outcome
 from .paths import STREAM, Job, plan
+from .remote import Place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +35,7 @@ class Rectangle(click.ParamType):  # type: ignore[type-arg]  # older releases of
 
 
 @click.command(short_help="Decompress .aec files to pictures.")
-@click.argument("inputs", metavar="IN... [OUT]", type=click.Path(path_type=Path, allow_dash=True), nargs=-1, required=True)
+@click.argument("inputs", metavar="IN... [OUT]", type=Place(), nargs=-1, required=True)
 @click.option("--format", "kind", type=click.Choice(FORMATS), help="Of the pictures.  [default: by OUT's suffix, or png]")
 @click.option("--scale", type=click.Choice(["1", "2", "4", "8"]), default="1", help="Reduce the sides by so much.  [default: 1]")
 @click.option("--bits", type=click.Choice(["8", "16"]), help="Of a sample; 16 for PNG and TIFF.  [default: the file's own]")
@@ -83,7 +84,7 @@ def decompress(
     planned, single = plan(inputs, common.output, common.recursive, is_aec, suffix, lambda p: not is_aec(p), is_format)
     if mask is not None and not (single and allow_partial):
         raise click.UsageError("--mask is for one file, with --allow-partial")
-    workers, threads = batch.threads_of(len(planned), common.workers, common.threads)
+    workers, threads = common.threads_for(len(planned))
 
     def work(job: Job) -> Outcome:
         if mask is not None:

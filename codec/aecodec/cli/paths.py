@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..errors import AecodecError
 from ..folders import pictures_in
+from ..storage import guarded
 
 STREAM = Path("-")  # stdin or stdout
 
@@ -46,8 +48,9 @@ def plan(
         return [Job(inputs[0], output or STREAM)], True
     if STREAM in inputs:
         raise click.UsageError("'-' stands alone, or with one other file")
-    paths, named = expand(inputs)
-    placed = [place for path in paths for place in places(path, output, recursive, wanted)]
+    with guarded(str(inputs[0])):
+        paths, named = expand(inputs)
+        placed = [place for path in paths for place in places(path, output, recursive, wanted)]
     sources = [source for source, _ in placed]
     jobs = [Job(*pair) for pair in zip(sources, unique(targets(placed, suffix)), strict=True)]
     return jobs, len(inputs) == 1 and named and not paths[0].is_dir()
@@ -64,12 +67,19 @@ def expand(inputs: tuple[Path, ...]) -> tuple[list[Path], bool]:
         if given.exists() or not glob.has_magic(str(given)):
             paths.append(given)
             continue
-        matches = sorted(map(Path, glob.glob(pattern(given), recursive=True)))
+        matches = sorted(matching(given))
         if not matches:
             raise AecodecError(f"{given}: no such files")
         paths += matches
         named = False
     return paths, named
+
+
+def matching(given: Any) -> list[Path]:
+    """What a pattern stands for, of this machine or of another."""
+    if isinstance(given, Path):
+        return list(map(Path, glob.glob(pattern(given), recursive=True)))
+    return [given.with_segments(given.fs.unstrip_protocol(p)) for p in given.fs.glob(given.path)]
 
 
 def pattern(given: Path) -> str:
@@ -88,7 +98,7 @@ def places(path: Path, output: Path | None, recursive: bool, wanted: Callable[[P
     if not recursive:
         raise AecodecError(f"{path} is a folder; -r takes what is in it")
     files = pictures_in(path, wanted)
-    return [(file, output / file.parent.relative_to(path) if output else file.parent) for file in files]
+    return [(file, output.joinpath(*file.relative_to(path).parts[:-1]) if output else file.parent) for file in files]
 
 
 def targets(placed: list[tuple[Path, Path]], suffix: str) -> list[Path]:

@@ -99,7 +99,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Does every shard, says what came of them, and ends the program with status 1 if one failed."""
-    from ..shards.storage import guarded
+    from ..storage import guarded
 
     task.rows([])  # options out of range are the call's errors, not those of every shard
     with guarded(output):
@@ -130,7 +130,7 @@ def run(
 def plan(inputs: tuple[str, ...], output: str) -> list[Job]:
     """Raises AecodecError if two results or their records would have one name, OSError if an input is not there."""
     from ..shards import KINDS, record_of
-    from ..shards.storage import absolute, found
+    from ..storage import absolute, found
 
     sources = [source for given in inputs for source in found(given, KINDS)]
     targets = [f"{output.rstrip('/') or '/'}/{PurePosixPath(source).name}" for source in sources]
@@ -141,7 +141,8 @@ def plan(inputs: tuple[str, ...], output: str) -> list[Job]:
 
 
 def attempt(job: Job, task: "Task", force: bool) -> Outcome:
-    from ..shards import convert, finished, storage
+    from .. import storage
+    from ..shards import convert, finished
 
     prepare_pillow()  # this may be a worker's process
     try:
@@ -165,7 +166,7 @@ def in_threads(work: Callable[[Job], Outcome], jobs: list[Job], workers: int) ->
 
 
 def in_cluster(jobs: list[Job], task: "Task", force: bool, address: str, workers: int | None) -> Iterator[Outcome]:
-    from ..shards import cluster
+    from .. import cluster
 
     cluster.connect(address)
     for job, result in cluster.each(attempt, jobs, (task, force), workers):

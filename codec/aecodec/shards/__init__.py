@@ -14,13 +14,13 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
-from .. import __version__
+from .. import __version__, storage
 from ..batch import Row, compress_rows, decompress_rows
 from ..errors import OptionError
 from ..folders import SUFFIX
 from ..model import shipped
 from ..options import EFFORT_DEFAULT, QUALITY_DEFAULT
-from . import parquet, storage, tar
+from . import parquet, tar
 from .tally import Tally
 
 RECORD = "_stats.json"

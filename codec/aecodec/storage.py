@@ -1,4 +1,4 @@
-"""Where shards lie: paths of this machine, or URLs of whatever fsspec knows (s3://, gs://, az://, https://, ...).
+"""Where files and shards lie: paths of this machine, or URLs of whatever fsspec knows (s3://, gs://, az://, https://, ...).
 
 Outputs appear when they are whole: files by `replacing`, objects because a store shows none before its last byte has come.
 """
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..errors import AecodecError, OptionError
-from ..replacing import replacing, temporary_in
+from .errors import AecodecError, OptionError
+from .replacing import replacing, temporary_in
 
 
 def is_url(path: str) -> bool:

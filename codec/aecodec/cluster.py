@@ -1,5 +1,5 @@
-"""Shards as tasks of Ray (Moritz et al., "Ray: a distributed framework for emerging AI applications", 2018), here or on many
-machines.
+"""Files or shards as tasks of Ray (Moritz et al., "Ray: a distributed framework for emerging AI applications", 2018), here or on
+many machines.
 
 Ray places the tasks, and gives one whose worker died to another; nothing of a scheduler is written here.
 """
@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
-from ..errors import OptionError
+from .errors import OptionError
 
-RETRIES = 3  # of a shard whose worker was lost
+RETRIES = 3  # of a job whose worker was lost
 AHEAD = 2  # tasks that Ray knows of, for each core of the cluster
 
 J = TypeVar("J")
