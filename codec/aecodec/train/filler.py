@@ -169,6 +169,7 @@ def export(net: Filler, model: Model, path: Path, record: dict) -> None:
         tensors[f"{i}.bias"] = np.round(parts[f"{name}.bias"] * 2 ** (FILLER_BITS + ACTIVATION_BITS)).astype(np.int32)
     metadata = {"model": model.identity, "identity": identity_of({}, tensors), "record": record}
     save_file(tensors, path, {"aecodec": json.dumps(metadata)})
+    path.chmod(0o644)
 
 
 def main() -> None:

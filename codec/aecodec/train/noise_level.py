@@ -73,6 +73,7 @@ def fit(data: Path, out: Path, seen: int) -> None:
         bias = hidden.bias - first @ mean
         tensors = {"first": first.numpy(), "bias": bias.numpy(), "last": torch.cat([last, output.bias]).numpy()}
     save_file(tensors, out, metadata={"aecodec": json.dumps({"record": record})})
+    out.chmod(0o644)
     print(json.dumps(record))
 
 
