@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from aecodec import _core, chunks, container
 from aecodec.cli import main, signals
 from aecodec.decoder import Decoder
 from aecodec.metrics import psnr  # noqa: F401  for the tests
+
+# A shell that runs the tests in the background has interrupts ignored, and so would what they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PHOTO = Path(__file__).parent.parent / "examples" / "parrots.png"
 
