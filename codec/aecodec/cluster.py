@@ -4,7 +4,9 @@ many machines.
 Ray places the tasks, and gives one whose worker died to another; nothing of a scheduler is written here.
 """
 
+import contextlib
 import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
@@ -41,18 +43,19 @@ def each(work: Callable[..., Any], jobs: Iterable[J], arguments: tuple[Any, ...]
     """
     import ray
 
-    task = ray.remote(work).options(num_cpus=1, max_retries=RETRIES)
-    resources: Any = ray.cluster_resources
-    running: dict[Any, J] = {}
-    waiting = iter(jobs)
-    while True:
-        room = limit or AHEAD * max(1, int(resources().get("CPU", 1)))  # a cluster may grow
-        running |= {task.remote(job, *arguments): job for job in islice(waiting, max(0, room - len(running)))}
-        if not running:
-            return
-        for done in ray.wait(list(running))[0]:
-            job = running.pop(done)
-            try:
-                yield job, ray.get(done)
-            except ray.exceptions.RayError as error:
-                yield job, error
+    with contextlib.redirect_stdout(sys.stderr):  # where Ray says, on its own account, that a worker died
+        task = ray.remote(work).options(num_cpus=1, max_retries=RETRIES)
+        resources: Any = ray.cluster_resources
+        running: dict[Any, J] = {}
+        waiting = iter(jobs)
+        while True:
+            room = limit or AHEAD * max(1, int(resources().get("CPU", 1)))  # a cluster may grow
+            running |= {task.remote(job, *arguments): job for job in islice(waiting, max(0, room - len(running)))}
+            if not running:
+                return
+            for done in ray.wait(list(running))[0]:
+                job = running.pop(done)
+                try:
+                    yield job, ray.get(done)
+                except ray.exceptions.RayError as error:
+                    yield job, error

@@ -198,10 +198,11 @@ def run(batch: Batch, work: Callable[[Job], Outcome], describe: Callable[[Outcom
     results = in_cluster(batch, work) if common.address else in_threads(batch, work)
     for outcome in followed(results, len(batch.jobs), "file", common.quiet or batch.single):
         outcomes.append(outcome)
-        if describe and batch.single and outcome.status == "done" and not common.quiet and not common.as_json:
-            if outcome.target != str(STREAM):
-                click.echo(describe(outcome))
     signals.before_end.remove(interrupted)
+    if describe and batch.single and not common.quiet and not common.as_json:
+        for outcome in outcomes:
+            if outcome.status == "done" and outcome.target != str(STREAM):
+                click.echo(describe(outcome))
     report(batch, outcomes)
     if any(o.status == "failed" for o in outcomes):
         sys.exit(1)
