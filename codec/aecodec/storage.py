@@ -5,13 +5,11 @@ Outputs appear when they are whole: files by `replacing`, objects because a stor
 
 import contextlib
 import glob
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from .errors import AecodecError, OptionError
-from .replacing import replacing, temporary_in
 
 
 def is_url(path: str) -> bool:
@@ -64,6 +62,10 @@ def reading(path: str) -> Iterator[BinaryIO]:
 @contextlib.contextmanager
 def writing(path: str) -> Iterator[BinaryIO]:
     """A file that takes its place when the block ends, and vanishes if it fails."""
+    import tempfile
+
+    from .replacing import replacing, temporary_in  # the command line starts without it
+
     if not is_url(path):
         local(path).parent.mkdir(parents=True, exist_ok=True)
         with replacing(local(path)) as file:
