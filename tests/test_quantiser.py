@@ -1,3 +1,6 @@
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +9,14 @@ from aecodec import _core
 from aecodec.network import codebook as cb
 from aecodec.network.lattice import UNIT_CELL, voronoi_code
 from conftest import with_simd
+
+
+def example(positions, groups, codewords, seed):
+    """What bench/gpu.py compares a GPU's results on, too."""
+    spec = importlib.util.spec_from_file_location("gpu", Path(__file__).parent.parent / "bench" / "gpu.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.example(positions, groups, codewords, seed)
 
 
 @pytest.fixture
@@ -130,14 +141,8 @@ def test_torch_path_for_other_devices_is_the_same(book):
 @pytest.mark.parametrize(("groups", "rvq_levels", "codewords"), [(1, 1, 8), (3, 3, 256), (2, 5, 64), (5, 4, 256)])
 def test_the_bodies_for_a_gpu_do_the_same(groups, rvq_levels, codewords):
     """One thread of the CPU as the team: csrc/training/quantiser_host.cpp. What a warp does more is to share the codewords."""
-    random = torch.Generator().manual_seed(groups)
-    words = torch.from_numpy(voronoi_code()).float().T[:, :codewords].contiguous()
-    fine = words + 0.05 * torch.randn(groups, 4, codewords, generator=random)
-    fine[:, :, 0] = 0
-    log_weight = -torch.rand(groups, 2, codewords, generator=random)
-    tables = cb.Tables(fine, words, log_weight, torch.tensor([0.08, 0.07]))
-    sigma = (7 * torch.rand(300, groups, 1, generator=random) - 3 + 0.3 * torch.randn(300, groups, 4, generator=random)).exp2()
-    residual = 1.3 * sigma * torch.randn(300, groups, 4, generator=random)
+    residual, sigma, tables = example(300, groups, codewords, seed=groups)
+    random = torch.Generator().manual_seed(100 + groups)
     code, value, bits = cb.search(residual, sigma, tables, rvq_levels, cb.BETA)
     found = cb.team_search(residual, sigma, tables, rvq_levels, cb.BETA)
     same = (found[0] == code).all(2)  # of two that cost the same, either may be found
