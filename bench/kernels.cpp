@@ -94,7 +94,7 @@ void coder(double& frequencies, double& decode) {
     for (int k = 0; k < kCount; ++k) exponents[k] = k << 11;
     uint16_t f[kCount];
     frequencies = 1e9 / kSymbols * seconds([&] {
-                      for (int i = 0; i < kSymbols; ++i) aec::kernels().frequencies(exponents.data(), kCount, f);
+                      for (int i = 0; i < kSymbols; ++i) aec::kernels().frequencies(exponents.data(), 0, kCount, f);
                   });
     aec::RansEncoder encoder;
     std::discrete_distribution<int> symbol(f, f + kCount);

@@ -1,4 +1,5 @@
 // The entropy coder, for Python: what the codec's own streams are made with, for experiments and tests.
+#include <algorithm>
 #include <string_view>
 
 #include "entropy/rans.h"
@@ -64,7 +65,8 @@ Array<uint16_t> prior_frequencies(const Array<int32_t>& exponents) {
         if (exponents.data()[i] < 0)
             throw py::value_error("exponents must not be negative: " + std::to_string(exponents.data()[i]));
     Array<uint16_t> f(exponents.size());
-    kernels().frequencies(exponents.data(), static_cast<int>(exponents.size()), f.mutable_data());
+    const int32_t *begin = exponents.data(), *end = begin + exponents.size();
+    kernels().frequencies(begin, *std::min_element(begin, end), static_cast<int>(exponents.size()), f.mutable_data());
     return f;
 }
 

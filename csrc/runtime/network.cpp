@@ -320,9 +320,12 @@ void Network::decode(const Streams& streams, const Frame& frame, const View& vie
                 for (int64_t i = std::max(int64_t{0}, area.top - y * side); i < std::min(side, area.bottom - y * side);
                      ++i) {
                     Pixel* out = pixels + (y * side + i - area.top) * area.width() * 3;
-                    for (int64_t x = area.left; x < area.right; ++x)
-                        for (int c = 0; c < 3; ++c)
-                            to_pixel(sums[(x / side - left) * conv.out + (c * side + i) * side + x % side], *out++);
+                    const int64_t plane = side * side;  // of one colour, in what a position gives
+                    for (int64_t x = area.left; x < area.right;) {
+                        const int32_t* in = sums.data() + (x / side - left) * conv.out + i * side + x % side;
+                        for (const int64_t to = std::min(area.right, (x / side + 1) * side); x < to; ++x, ++in)
+                            for (int c = 0; c < 3; ++c) to_pixel(in[c * plane], *out++);
+                    }
                 }
             }
         });
