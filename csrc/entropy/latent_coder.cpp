@@ -22,22 +22,23 @@ int possible(const Codebook& book, int sigma_max, int rvq_level, bool has_coarse
 // The exponents of the first `count` codewords at an RVQ level, if coarser ones have given `value` (with
 // kCodewordBits) -> the least of them.
 int32_t rvq_level_exponents(const Stage& stage, const Codebook& book, int rvq_level, int count, const uint8_t* sigma,
-                         const int32_t* value, bool has_coarser_code, int32_t* exponents) {
+                            const int32_t* value, bool has_coarser_code, int32_t* exponents) {
     int32_t inverse[kGroup], offset[kGroup];
     for (int i = 0; i < kGroup; ++i) {
         inverse[i] =
             stage.inverse_variance[rvq_level > 0][std::max(0, sigma[i] - kRvqLevelBits * kSigmaPerOctave * rvq_level)];
         offset[i] = std::min(kOffsetMax, std::max(-kOffsetMax, value[i] >> kRvqLevelBits * rvq_level));
     }
-    return kernels().exponents(prior_tables(book, has_coarser_code), count, inverse, has_coarser_code ? offset : nullptr,
-                        exponents);
+    return kernels().exponents(prior_tables(book, has_coarser_code), count, inverse,
+                               has_coarser_code ? offset : nullptr, exponents);
 }
 
 // Multiplies them, from the least of them on, which becomes 0.
 void sharpen(int32_t* exponents, int32_t least, int count, int sharpness) {
     constexpr int64_t kMost = int64_t{40} << kExponentBits;  // no mass is left of it
     for (int k = 0; k < count; ++k)
-        exponents[k] = static_cast<int32_t>(std::min(kMost, ((int64_t{exponents[k]} - least) * sharpness) >> kSharpnessBits));
+        exponents[k] =
+            static_cast<int32_t>(std::min(kMost, ((int64_t{exponents[k]} - least) * sharpness) >> kSharpnessBits));
 }
 
 // A codeword by its frequency, without the one count that each has so that it can be coded at all.
@@ -94,8 +95,8 @@ void for_each_rvq_level(const Stage& stage, const Group& group, const Code& code
             throw std::invalid_argument("code " + std::to_string(k) + " is impossible where it stands: there are " +
                                         std::to_string(count) + " codewords");
         if (count == 1) continue;
-        int32_t least = rvq_level_exponents(stage, book, rvq_level, count, group.sigma, group.value, has_coarser_code,
-                                            exponents);
+        int32_t least =
+            rvq_level_exponents(stage, book, rvq_level, count, group.sigma, group.value, has_coarser_code, exponents);
         if (sharpness != 1 << kSharpnessBits) {
             sharpen(exponents, least, count, sharpness);
             least = 0;

@@ -128,7 +128,8 @@ struct Kernels {
     void (*nearest)(const NearestSearch&, const float* z, const float* weight, int64_t count, float* scratch,
                     int32_t* index);
     // Exponents -log2 of the prior's masses, with 16 fractional bits, of the first `count` codewords, a multiple of 8,
-    // and the least of them. inverse [4]; offset [4], of what the coarser RVQ levels give, or null if they are all zero.
+    // and the least of them. inverse [4]; offset [4], of what the coarser RVQ levels give, or null if they are all
+    // zero.
     int32_t (*exponents)(const PriorTables&, int count, const int32_t* inverse, const int32_t* offset,
                          int32_t* exponents);
     // Frequencies [count] that sum to 2^16, each at least 1, from such exponents, at least 0, and the least of them;

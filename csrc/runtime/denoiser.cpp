@@ -4,7 +4,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "base/parallel.h"
 #include "kernels/kernels.h"
 #include "runtime/row_stream.h"
 
@@ -16,19 +15,20 @@ void Denoiser::run(const uint8_t* pixels, int64_t height, int64_t width, int lev
     if (level < 1 || level > kQualities)
         throw std::invalid_argument("the level of the noise is " + std::to_string(level) + ", not 1 to " +
                                     std::to_string(kQualities));
+    Workers workers(threads);
     const int64_t columns = (width + kSide - 1) / kSide;
     RowStreamPointer f =
-        stem(model_.stem, kSide, pixels, height, width, (height + kSide - 1) / kSide, columns, threads);
-    for (const Block& b : model_.blocks) f = residual_block(b, f, f->area, Qualities{level}, threads);
+        stem(model_.stem, kSide, pixels, height, width, (height + kSide - 1) / kSide, columns, workers);
+    for (const Block& b : model_.blocks) f = residual_block(b, f, f->area, Qualities{level}, workers);
     RowCursor features(f);
     const Conv& head = model_.head;
     for_each_strip(features, [&](int64_t top, int64_t bottom) {
-        parallel_for(bottom - top, threads, 1, [&](int64_t begin, int64_t end, int) {
-            std::vector<int16_t> row(columns * head.in);
-            std::vector<int32_t> sums(columns * head.out);
+        workers.split(bottom - top, 1, [&](int64_t begin, int64_t end, Scratch& scratch) {
+            int16_t* const row = scratch.take<int16_t>(columns * head.in);
+            int32_t* const sums = scratch.take<int32_t>(columns * head.out);
             for (int64_t y = top + begin; y < top + end; ++y) {
-                kernels().clamp(features.row(y, 0), row.data(), columns * head.in, kConvInputMax);
-                conv_1x1(head, row.data(), columns, sums.data());
+                kernels().clamp(features.row(y, 0), row, columns * head.in, kConvInputMax);
+                conv_1x1(head, row, columns, sums);
                 for (int64_t i = 0; i < std::min(kSide, height - y * kSide); ++i)
                     for (int64_t x = 0; x < width; ++x)
                         for (int64_t c = 0; c < 3; ++c) {

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <type_traits>
 
-#include "base/parallel.h"
+#include "base/workers.h"
 #include "kernels/kernels.h"
 
 namespace aec {
@@ -75,14 +75,14 @@ View Network::view(const Frame& frame, int scale, const std::optional<Rectangle>
 }
 
 std::vector<RowStreamPointer> Network::analysis(const uint8_t* pixels, const Frame& frame, const Tiling& tiling,
-                                                int threads) const {
+                                                Workers& workers) const {
     std::vector<RowStreamPointer> levels;
     RowStreamPointer e = stem(model_.stem, kBlock, pixels, frame.height, frame.width, tiling.whole(0).height(),
-                              tiling.whole(0).width(), threads);
+                              tiling.whole(0).width(), workers);
     for (size_t i = 0; i < model_.analysis.size(); ++i) {
-        if (i) e = downsample(model_.down[i - 1], e, threads);
+        if (i) e = downsample(model_.down[i - 1], e, workers);
         for (const Block& b : model_.analysis[i])
-            e = residual_block(b, e, e->area, qualities(frame, static_cast<int>(i)), threads);
+            e = residual_block(b, e, e->area, qualities(frame, static_cast<int>(i)), workers);
         levels.push_back(e);
     }
     return levels;
@@ -106,14 +106,14 @@ std::vector<Network::StageAreas> Network::areas(const Tiling& tiling, int stages
     return result;
 }
 
-std::vector<StageTiles> Network::coded_tiles(const Tiling& tiling, int stages, Rectangle wanted, int threads) const {
+std::vector<StageTiles> Network::coded_tiles(const Tiling& tiling, int stages, Rectangle wanted) const {
     std::vector<StageTiles> result;
     const auto all = areas(tiling, stages, wanted);
     const int last = static_cast<int>(model_.stages.size()) - 1;
     auto stream = [&](int i) { return model_.stages[i].shape.stream; };
     for (int i = 0; i < stages; ++i)
         result.push_back({model_.stages[i], tiling, tiling.around(all[i].coded, model_.stages[i].shape.level),
-                          i == 0 || stream(i - 1) != stream(i), i == last || stream(i + 1) != stream(i), threads});
+                          i == 0 || stream(i - 1) != stream(i), i == last || stream(i + 1) != stream(i)});
     return result;
 }
 
@@ -121,38 +121,38 @@ std::vector<Rectangle> Network::tiles(const Frame& frame, const View& view) cons
     const Tiling tiling = this->tiling(frame);
     const Head& h = head(view.scale);
     std::vector<Rectangle> result(model_.shape.streams());
-    for (const StageTiles& s : coded_tiles(tiling, h.stages, positions(h, view.area), 1))
+    for (const StageTiles& s : coded_tiles(tiling, h.stages, positions(h, view.area)))
         if (s.first_of_stream) result[s.stage.shape.stream] = s.tiles;  // the first stage of a stream needs the most
     return result;
 }
 
-RowStreamPointer Network::synthesis(const Tiling& tiling, Rectangle wanted, const Frame& frame, int threads, Last last,
-                                    std::vector<std::unique_ptr<StageCoder>> coders) const {
+RowStreamPointer Network::synthesis(const Tiling& tiling, Rectangle wanted, const Frame& frame, Workers& workers,
+                                    Last last, std::vector<std::unique_ptr<StageCoder>> coders) const {
     const int stages = static_cast<int>(coders.size());
     const auto all = areas(tiling, stages, wanted);
-    const auto where = coded_tiles(tiling, stages, wanted, threads);
+    const auto where = coded_tiles(tiling, stages, wanted);
     int level = model_.shape.levels() - 1;
     RowStreamPointer f = zeros(tiling.whole(level).height(), tiling.whole(level).width(), all[0].before,
-                               model_.shape.channels[level], threads);
+                               model_.shape.channels[level], workers);
     for (int i = 0; i < stages; ++i) {
         const Stage& stage = model_.stages[i];
-        for (size_t step = all[i].up.size(); step-- > 0;) f = upsample(model_.up[--level], f, all[i].up[step], threads);
+        for (size_t step = all[i].up.size(); step-- > 0;) f = upsample(model_.up[--level], f, all[i].up[step], workers);
         const bool goes_on = last == Last::kFeatures || i + 1 < stages;
-        f = code_stage({stage, tiling, settings(frame, level, threads), !where[i].first_of_stream, goes_on}, f,
+        f = code_stage({stage, tiling, settings(frame, level, workers), !where[i].first_of_stream, goes_on}, f,
                        all[i].coded, std::move(coders[i]));
         for (size_t j = 0; goes_on && j < stage.refine.size(); ++j)
-            f = residual_block(stage.refine[j], f, all[i].refined[j], qualities(frame, level), threads);
+            f = residual_block(stage.refine[j], f, all[i].refined[j], qualities(frame, level), workers);
     }
     return f;
 }
 
-void Network::code_all(const Tiling& tiling, const Frame& frame, int threads,
+void Network::code_all(const Tiling& tiling, const Frame& frame, Workers& workers,
                        std::vector<std::unique_ptr<StageCoder>> coders) const {
     const Rectangle whole = tiling.whole(model_.stages[coders.size() - 1].shape.level);
-    run(synthesis(tiling, whole, frame, threads, Last::kCodes, std::move(coders)));
+    run(synthesis(tiling, whole, frame, workers, Last::kCodes, std::move(coders)));
 }
 
-Encoded Network::encode(const Tiling& tiling, const Frame& frame, int threads,
+Encoded Network::encode(const Tiling& tiling, const Frame& frame, Workers& workers,
                         std::vector<std::unique_ptr<CodeSource>> sources) const {
     const int stages = static_cast<int>(model_.stages.size());
     Encoded result;
@@ -160,17 +160,18 @@ Encoded Network::encode(const Tiling& tiling, const Frame& frame, int threads,
     result.streams.assign(model_.shape.streams(), std::vector<std::string>(tiling.count()));
     OpenCoders<RansEncoder> open_coders;
     std::vector<std::unique_ptr<StageCoder>> coders;
-    const auto where = coded_tiles(tiling, stages, tiling.whole(model_.stages.back().shape.level), threads);
+    const auto where = coded_tiles(tiling, stages, tiling.whole(model_.stages.back().shape.level));
     for (int i = 0; i < stages; ++i)
         coders.push_back(std::make_unique<StageEncoder>(where[i], std::move(sources[i]), open_coders,
-                                                        result.streams[where[i].stage.shape.stream], result.bits[i]));
-    code_all(tiling, frame, threads, std::move(coders));
+                                                        result.streams[where[i].stage.shape.stream], result.bits[i],
+                                                        workers));
+    code_all(tiling, frame, workers, std::move(coders));
     return result;
 }
 
 Encoded Network::encode(const std::vector<RowStreamPointer>& picture, const Tiling& tiling, const Frame& frame,
                         const std::vector<Search>& search, const std::vector<Features>& corrections,
-                        int threads) const {
+                        Workers& workers) const {
     if (search.size() != model_.stages.size())
         throw std::invalid_argument("prices of a bit for " + std::to_string(search.size()) +
                                     " stages, but the model has " + std::to_string(model_.stages.size()));
@@ -181,21 +182,23 @@ Encoded Network::encode(const std::vector<RowStreamPointer>& picture, const Tili
     for (size_t i = 0; i < model_.stages.size(); ++i) {
         const Stage& stage = model_.stages[i];
         sources.push_back(std::make_unique<ChosenCodes>(stage, picture[stage.shape.level],
-                                                        settings(frame, stage.shape.level, threads), search[i],
+                                                        settings(frame, stage.shape.level, workers), search[i],
                                                         corrections.empty() ? nullptr : &corrections[i]));
     }
-    return encode(tiling, frame, threads, std::move(sources));
+    return encode(tiling, frame, workers, std::move(sources));
 }
 
 Encoded Network::encode(const uint8_t* pixels, const Frame& frame, const std::vector<Search>& search,
                         const std::vector<Features>& corrections, int threads) const {
     const Tiling tiling = this->tiling(frame);
-    return encode(analysis(pixels, frame, tiling, threads), tiling, frame, search, corrections, threads);
+    Workers workers(threads);
+    return encode(analysis(pixels, frame, tiling, workers), tiling, frame, search, corrections, workers);
 }
 
 Encoded Network::encode(const std::vector<Features>& picture, const Frame& frame, const std::vector<Search>& search,
                         const std::vector<Features>& corrections, int threads) const {
     const Tiling tiling = this->tiling(frame);
+    Workers workers(threads);
     if (static_cast<int>(picture.size()) != model_.shape.levels())
         throw std::invalid_argument("features of " + std::to_string(picture.size()) + " levels, but the model has " +
                                     std::to_string(model_.shape.levels()));
@@ -208,21 +211,23 @@ Encoded Network::encode(const std::vector<Features>& picture, const Frame& frame
         if (is != should)
             throw std::invalid_argument("features of level " + std::to_string(level) + " are " + is + ", not " +
                                         should);
-        levels.push_back(copied(map, threads));
+        levels.push_back(copied(map, workers));
     }
-    return encode(levels, tiling, frame, search, corrections, threads);
+    return encode(levels, tiling, frame, search, corrections, workers);
 }
 
 Encoded Network::encode(const Codes& codes, const Frame& frame, int threads) const {
     const Tiling tiling = this->tiling(frame);
+    Workers workers(threads);
     expect_maps(codes, "codes", model_, tiling, model_.stages.size(), [](const StageShape& s) { return s.codes(); });
     std::vector<std::unique_ptr<CodeSource>> sources;
     for (const Map<uint8_t>& c : codes) sources.push_back(std::make_unique<GivenCodes>(c));
-    return encode(tiling, frame, threads, std::move(sources));
+    return encode(tiling, frame, workers, std::move(sources));
 }
 
 Encoded Network::draw(const Codes& codes, const Frame& frame, uint64_t seed, int sharpness, int threads) const {
     const Tiling tiling = this->tiling(frame);
+    Workers workers(threads);
     if (sharpness < 1 || sharpness > kSharpnessMax)
         throw std::invalid_argument("the sharpness is " + std::to_string(sharpness) + ", not 1 to " +
                                     std::to_string(kSharpnessMax));
@@ -234,9 +239,9 @@ Encoded Network::draw(const Codes& codes, const Frame& frame, uint64_t seed, int
     for (const Stage& stage : model_.stages) {
         const Draw draw{seeds.next(), sharpness};
         if (static_cast<size_t>(&stage - model_.stages.data()) >= codes.size())
-            sources.push_back(std::make_unique<DrawnCodes>(stage, draw, threads));
+            sources.push_back(std::make_unique<DrawnCodes>(stage, draw, workers));
     }
-    return encode(tiling, frame, threads, std::move(sources));
+    return encode(tiling, frame, workers, std::move(sources));
 }
 
 int64_t Network::reach(const Tiling& tiling, int stage) const {
@@ -263,22 +268,23 @@ std::vector<std::vector<bool>> Network::missing(const Streams& streams, const Fr
 }
 
 std::vector<std::unique_ptr<StageCoder>> Network::decoders(const Tiling& tiling, int stages, Rectangle wanted,
-                                                           const Frame& frame, int threads, const Streams& streams,
+                                                           const Frame& frame, Workers& workers, const Streams& streams,
                                                            const Values* guesses, OpenCoders<RansDecoder>& open_coders,
                                                            Codes* codes) const {
     std::vector<std::unique_ptr<StageCoder>> coders;
     const auto missing = this->missing(streams, frame);
-    for (const StageTiles& where : coded_tiles(tiling, stages, wanted, threads)) {
+    for (const StageTiles& where : coded_tiles(tiling, stages, wanted)) {
         const size_t i = coders.size();
         coders.push_back(std::make_unique<StageDecoder>(where, streams[where.stage.shape.stream], missing[i],
                                                         i ? nullptr : guesses, open_coders,
-                                                        codes ? &(*codes)[i] : nullptr));
+                                                        codes ? &(*codes)[i] : nullptr, workers));
     }
     return coders;
 }
 
 Codes Network::decode_codes(const Streams& streams, const Frame& frame, int stages, int threads) const {
     const Tiling tiling = this->tiling(frame);
+    Workers workers(threads);
     if (stages < 1 || stages > static_cast<int>(model_.stages.size()))
         throw std::invalid_argument("there are " + std::to_string(model_.stages.size()) + " stages, not " +
                                     std::to_string(stages));
@@ -290,8 +296,8 @@ Codes Network::decode_codes(const Streams& streams, const Frame& frame, int stag
     }
     OpenCoders<RansDecoder> open_coders;
     const Rectangle whole = tiling.whole(model_.shape.stages[stages - 1].level);
-    code_all(tiling, frame, threads,
-             decoders(tiling, stages, whole, frame, threads, streams, nullptr, open_coders, &codes));
+    code_all(tiling, frame, workers,
+             decoders(tiling, stages, whole, frame, workers, streams, nullptr, open_coders, &codes));
     return codes;
 }
 
@@ -299,30 +305,31 @@ template <class Pixel>
 void Network::decode(const Streams& streams, const Frame& frame, const View& view, const Values& guesses, int threads,
                      Pixel* pixels) const {
     const Tiling tiling = this->tiling(frame);
+    Workers workers(threads);
     const bool guessed = !guesses.data.empty();
     if (guessed)
         expect_maps<int32_t>({guesses}, "guesses", model_, tiling, 1, [](const StageShape& s) { return s.latents; });
     const Head& head = this->head(view.scale);
     const Rectangle area = view.area, wanted = positions(head, area);
     OpenCoders<RansDecoder> open_coders;
-    RowCursor f(synthesis(tiling, wanted, frame, threads, Last::kFeatures,
-                          decoders(tiling, head.stages, wanted, frame, threads, streams, guessed ? &guesses : nullptr,
+    RowCursor f(synthesis(tiling, wanted, frame, workers, Last::kFeatures,
+                          decoders(tiling, head.stages, wanted, frame, workers, streams, guessed ? &guesses : nullptr,
                                    open_coders, nullptr)));
     const Conv& conv = std::is_same_v<Pixel, uint16_t> ? head.sixteen_bit : head.conv;
     const int64_t side = head.side, left = wanted.left, columns = wanted.width();
     for_each_strip(f, [&](int64_t top, int64_t bottom) {
-        parallel_for(bottom - top, threads, 1, [&](int64_t begin, int64_t end, int) {
-            std::vector<int16_t> row(columns * f.channels());
-            std::vector<int32_t> sums(columns * conv.out);
+        workers.split(bottom - top, 1, [&](int64_t begin, int64_t end, Scratch& scratch) {
+            int16_t* const row = scratch.take<int16_t>(columns * f.channels());
+            int32_t* const sums = scratch.take<int32_t>(columns * conv.out);
             for (int64_t y = top + begin; y < top + end; ++y) {
-                kernels().clamp(f.row(y, left), row.data(), columns * f.channels(), kConvInputMax);
-                conv_1x1(conv, row.data(), columns, sums.data());
+                kernels().clamp(f.row(y, left), row, columns * f.channels(), kConvInputMax);
+                conv_1x1(conv, row, columns, sums);
                 for (int64_t i = std::max(int64_t{0}, area.top - y * side); i < std::min(side, area.bottom - y * side);
                      ++i) {
                     Pixel* out = pixels + (y * side + i - area.top) * area.width() * 3;
                     const int64_t plane = side * side;  // of one colour, in what a position gives
                     for (int64_t x = area.left; x < area.right;) {
-                        const int32_t* in = sums.data() + (x / side - left) * conv.out + i * side + x % side;
+                        const int32_t* in = sums + (x / side - left) * conv.out + i * side + x % side;
                         for (const int64_t to = std::min(area.right, (x / side + 1) * side); x < to; ++x, ++in)
                             for (int c = 0; c < 3; ++c) to_pixel(in[c * plane], *out++);
                     }

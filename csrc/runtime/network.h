@@ -71,13 +71,13 @@ private:
     Qualities qualities(const Frame& frame, int level) const {
         return {frame.quality, frame.has_map() ? &frame.map : nullptr, model_.shape.levels() - 1 - level};
     }
-    StageSettings settings(const Frame& frame, int level, int threads) const {
-        return {qualities(frame, level), model_.shape.feature_bits, threads};
+    StageSettings settings(const Frame& frame, int level, Workers& workers) const {
+        return {qualities(frame, level), model_.shape.feature_bits, workers};
     }
     const Head& head(int scale) const;
     // The features of every level that the encoder sees in the picture.
     std::vector<std::shared_ptr<RowStream>> analysis(const uint8_t* pixels, const Frame& frame, const Tiling& tiling,
-                                                     int threads) const;
+                                                     Workers& workers) const;
     // Of what each stage must make so that an area of the features after the last of `stages` can be made.
     struct StageAreas {
         std::vector<Rectangle> up, refined;  // up: the last step first
@@ -85,25 +85,25 @@ private:
     };
     std::vector<StageAreas> areas(const Tiling& tiling, int stages, Rectangle wanted) const;
     // Where the stages code so that an area of the features after the last of `stages` can be made.
-    std::vector<StageTiles> coded_tiles(const Tiling& tiling, int stages, Rectangle wanted, int threads) const;
+    std::vector<StageTiles> coded_tiles(const Tiling& tiling, int stages, Rectangle wanted) const;
 
     // The decoded features, of an area, after as many stages as there are coders; or only what their codes need.
     enum class Last { kFeatures, kCodes };
-    std::shared_ptr<RowStream> synthesis(const Tiling& tiling, Rectangle wanted, const Frame& frame, int threads,
+    std::shared_ptr<RowStream> synthesis(const Tiling& tiling, Rectangle wanted, const Frame& frame, Workers& workers,
                                          Last last, std::vector<std::unique_ptr<StageCoder>> coders) const;
     // Runs the coders of the first stages over the whole picture.
-    void code_all(const Tiling& tiling, const Frame& frame, int threads,
+    void code_all(const Tiling& tiling, const Frame& frame, Workers& workers,
                   std::vector<std::unique_ptr<StageCoder>> coders) const;
     // picture: the features of every level.
     Encoded encode(const std::vector<std::shared_ptr<RowStream>>& picture, const Tiling& tiling, const Frame& frame,
-                   const std::vector<Search>& search, const std::vector<Features>& corrections, int threads) const;
-    Encoded encode(const Tiling& tiling, const Frame& frame, int threads,
+                   const std::vector<Search>& search, const std::vector<Features>& corrections, Workers& workers) const;
+    Encoded encode(const Tiling& tiling, const Frame& frame, Workers& workers,
                    std::vector<std::unique_ptr<CodeSource>> sources) const;
     // How many tiles away a stage sees what the one before it has coded.
     int64_t reach(const Tiling& tiling, int stage) const;
     // guesses: of the first stage, or null. codes: to be filled in, or null.
     std::vector<std::unique_ptr<StageCoder>> decoders(const Tiling& tiling, int stages, Rectangle wanted,
-                                                      const Frame& frame, int threads, const Streams& streams,
+                                                      const Frame& frame, Workers& workers, const Streams& streams,
                                                       const Values* guesses, OpenCoders<RansDecoder>& open_coders,
                                                       Codes* codes) const;
 

@@ -37,8 +37,8 @@ Rectangle whole(int64_t height, int64_t width) { return {0, 0, height, width}; }
 
 class Copied : public RowStream {
 public:
-    Copied(const Features& map, int threads)
-        : RowStream(map.height, map.width, {0, 0, map.height, map.width}, map.channels, threads), map_(map) {}
+    Copied(const Features& map, Workers& workers)
+        : RowStream(map.height, map.width, {0, 0, map.height, map.width}, map.channels, workers), map_(map) {}
 
 private:
     void make(int64_t begin, int64_t end) override {
@@ -58,8 +58,8 @@ class Zeros : public RowStream {
 class Stem : public RowStream {
 public:
     Stem(const Conv& conv, int64_t side, const uint8_t* pixels, int64_t picture_height, int64_t picture_width,
-         int64_t rows, int64_t columns, int threads)
-        : RowStream(rows, columns, whole(rows, columns), conv.out, threads),
+         int64_t rows, int64_t columns, Workers& workers)
+        : RowStream(rows, columns, whole(rows, columns), conv.out, workers),
           conv_(conv),
           side_(side),
           pixels_(pixels),
@@ -68,13 +68,13 @@ public:
 
 private:
     void make(int64_t begin, int64_t end) override {
-        parallel_for(end - begin, threads, 1, [&](int64_t first, int64_t last, int) {
-            std::vector<int16_t> blocks(width * conv_.in);
-            std::vector<int32_t> sums(width * channels);
+        workers.split(end - begin, 1, [&](int64_t first, int64_t last, Scratch& scratch) {
+            int16_t* const blocks = scratch.take<int16_t>(width * conv_.in);
+            int32_t* const sums = scratch.take<int32_t>(width * channels);
             for (int64_t y = begin + first; y < begin + last; ++y) {
-                for (int64_t i = 0; i < side_; ++i) read(y * side_ + i, blocks.data() + i * side_);
-                conv_1x1(conv_, blocks.data(), width, sums.data());
-                saturate(sums.data(), row(y), width * channels);
+                for (int64_t i = 0; i < side_; ++i) read(y * side_ + i, blocks + i * side_);
+                conv_1x1(conv_, blocks, width, sums);
+                saturate(sums, row(y), width * channels);
             }
         });
     }
@@ -97,8 +97,8 @@ private:
 
 class Residual : public RowStream {
 public:
-    Residual(const Block& block, RowStreamPointer in, Rectangle area, const Qualities& qualities, int threads)
-        : RowStream(in->height, in->width, area, in->channels, threads),
+    Residual(const Block& block, RowStreamPointer in, Rectangle area, const Qualities& qualities, Workers& workers)
+        : RowStream(in->height, in->width, area, in->channels, workers),
           block_(block),
           in_(std::move(in), kNeighbours),
           qualities_(qualities) {}
@@ -107,11 +107,11 @@ private:
     void make(int64_t begin, int64_t end) override {
         in_.need(end);
         const int64_t columns = area.width(), hidden = block_.spatial.out;
-        parallel_for(end - begin, threads, kRowsAtOnce, [&](int64_t first, int64_t last, int) {
-            LineWindow window(in_, area.left, area.right, SpatialConv::kWindow, kSpatialInputMax);
-            SpatialConv spatial(block_.spatial, columns);
-            std::vector<int16_t> inner(columns * hidden);
-            std::vector<int32_t> sums(columns * channels);
+        workers.split(end - begin, kRowsAtOnce, [&](int64_t first, int64_t last, Scratch& scratch) {
+            LineWindow window(in_, area.left, area.right, SpatialConv::kWindow, kSpatialInputMax, scratch);
+            SpatialConv spatial(block_.spatial, columns, scratch);
+            int16_t* const inner = scratch.take<int16_t>(columns * hidden);
+            int32_t* const sums = scratch.take<int32_t>(columns * channels);
             for (int64_t pair = begin + first; pair < begin + last; pair += SpatialConv::kRows) {
                 window.move_to(pair, kNeighbours.last(end));
                 const int32_t* in = spatial(window);
@@ -120,10 +120,10 @@ private:
                     qualities_.for_each_run(y, area.left, area.right, [&](int64_t left, int64_t right, int quality) {
                         const int16_t* scale = block_.film.data() + static_cast<int64_t>(quality - 1) * 2 * hidden;
                         const int64_t at = (left - area.left) * hidden;
-                        kernels().film(row_in + at, scale, scale + hidden, inner.data() + at, right - left, hidden);
+                        kernels().film(row_in + at, scale, scale + hidden, inner + at, right - left, hidden);
                     });
-                    conv_1x1(block_.mix, inner.data(), columns, sums.data());
-                    kernels().add(in_.row(y, area.left), sums.data(), row(y), columns * channels);
+                    conv_1x1(block_.mix, inner, columns, sums);
+                    kernels().add(in_.row(y, area.left), sums, row(y), columns * channels);
                 }
             }
         });
@@ -137,8 +137,8 @@ private:
 
 class Downsampled : public RowStream {
 public:
-    Downsampled(const Conv& conv, RowStreamPointer in, int threads)
-        : RowStream(in->height / 2, in->width / 2, whole(in->height / 2, in->width / 2), conv.out, threads),
+    Downsampled(const Conv& conv, RowStreamPointer in, Workers& workers)
+        : RowStream(in->height / 2, in->width / 2, whole(in->height / 2, in->width / 2), conv.out, workers),
           conv_(conv),
           in_(std::move(in), kHalving) {}
 
@@ -146,17 +146,16 @@ private:
     void make(int64_t begin, int64_t end) override {
         in_.need(end);
         const int64_t count = 2 * width * conv_.in;
-        parallel_for(end - begin, threads, 1, [&](int64_t first, int64_t last, int) {
-            std::vector<int16_t> two(2 * count);
-            std::vector<int32_t> sums(width * channels);
+        workers.split(end - begin, 1, [&](int64_t first, int64_t last, Scratch& scratch) {
+            int16_t* const two = scratch.take<int16_t>(2 * count);
+            int32_t* const sums = scratch.take<int32_t>(width * channels);
             for (int64_t y = begin + first; y < begin + last; ++y) {
                 for (int i = 0; i < 2; ++i)
-                    kernels().clamp(in_.row(2 * y + i, 0), two.data() + i * count, count, kConvInputMax);
-                const int16_t* taps[4] = {two.data(), two.data() + conv_.in, two.data() + count,
-                                          two.data() + count + conv_.in};
+                    kernels().clamp(in_.row(2 * y + i, 0), two + i * count, count, kConvInputMax);
+                const int16_t* taps[4] = {two, two + conv_.in, two + count, two + count + conv_.in};
                 kernels().conv_row({taps, 4, int64_t{2} * conv_.in, conv_.in, conv_.weights.data(), conv_.out,
-                                    conv_.bias.data(), conv_.shift.data(), width, sums.data()});
-                saturate(sums.data(), row(y), width * channels);
+                                    conv_.bias.data(), conv_.shift.data(), width, sums});
+                saturate(sums, row(y), width * channels);
             }
         });
         in_.drop(end);
@@ -169,8 +168,8 @@ private:
 class Upsampled : public RowStream {
 public:
     // The area's sides are even.
-    Upsampled(const Conv& conv, RowStreamPointer in, Rectangle area, int threads)
-        : RowStream(2 * in->height, 2 * in->width, area, conv.out / 4, threads),
+    Upsampled(const Conv& conv, RowStreamPointer in, Rectangle area, Workers& workers)
+        : RowStream(2 * in->height, 2 * in->width, area, conv.out / 4, workers),
           conv_(conv),
           in_(std::move(in), kDoubling) {}
 
@@ -178,15 +177,15 @@ private:
     void make(int64_t begin, int64_t end) override {
         in_.need(end);
         const int64_t columns = area.width() / 2;
-        parallel_for((end - begin) / 2, threads, 1, [&](int64_t first, int64_t last, int) {
-            std::vector<int16_t> clamped(columns * in_.channels());
-            std::vector<int32_t> sums(columns * conv_.out);
+        workers.split((end - begin) / 2, 1, [&](int64_t first, int64_t last, Scratch& scratch) {
+            int16_t* const clamped = scratch.take<int16_t>(columns * in_.channels());
+            int32_t* const sums = scratch.take<int32_t>(columns * conv_.out);
             for (int64_t y = begin / 2 + first; y < begin / 2 + last; ++y) {
-                kernels().clamp(in_.row(y, area.left / 2), clamped.data(), columns * in_.channels(), kConvInputMax);
-                conv_1x1(conv_, clamped.data(), columns, sums.data());
+                kernels().clamp(in_.row(y, area.left / 2), clamped, columns * in_.channels(), kConvInputMax);
+                conv_1x1(conv_, clamped, columns, sums);
                 for (int64_t x = 0; x < columns; ++x)  // the convolution's channels are [2][2][channels]
                     for (int dy = 0; dy < 2; ++dy)
-                        saturate(sums.data() + x * conv_.out + dy * 2 * channels, row(2 * y + dy) + x * 2 * channels,
+                        saturate(sums + x * conv_.out + dy * 2 * channels, row(2 * y + dy) + x * 2 * channels,
                                  2 * channels);
             }
         });
@@ -199,23 +198,23 @@ private:
 
 }  // namespace
 
-RowStreamPointer copied(const Features& map, int threads) { return std::make_shared<Copied>(map, threads); }
-RowStreamPointer zeros(int64_t height, int64_t width, Rectangle area, int64_t channels, int threads) {
-    return std::make_shared<Zeros>(height, width, area, channels, threads);
+RowStreamPointer copied(const Features& map, Workers& workers) { return std::make_shared<Copied>(map, workers); }
+RowStreamPointer zeros(int64_t height, int64_t width, Rectangle area, int64_t channels, Workers& workers) {
+    return std::make_shared<Zeros>(height, width, area, channels, workers);
 }
 RowStreamPointer stem(const Conv& conv, int64_t side, const uint8_t* pixels, int64_t height, int64_t width,
-                      int64_t rows, int64_t columns, int threads) {
-    return std::make_shared<Stem>(conv, side, pixels, height, width, rows, columns, threads);
+                      int64_t rows, int64_t columns, Workers& workers) {
+    return std::make_shared<Stem>(conv, side, pixels, height, width, rows, columns, workers);
 }
 RowStreamPointer residual_block(const Block& block, RowStreamPointer in, Rectangle area, const Qualities& qualities,
-                                int threads) {
-    return std::make_shared<Residual>(block, std::move(in), area, qualities, threads);
+                                Workers& workers) {
+    return std::make_shared<Residual>(block, std::move(in), area, qualities, workers);
 }
-RowStreamPointer downsample(const Conv& conv, RowStreamPointer in, int threads) {
-    return std::make_shared<Downsampled>(conv, std::move(in), threads);
+RowStreamPointer downsample(const Conv& conv, RowStreamPointer in, Workers& workers) {
+    return std::make_shared<Downsampled>(conv, std::move(in), workers);
 }
-RowStreamPointer upsample(const Conv& conv, RowStreamPointer in, Rectangle area, int threads) {
-    return std::make_shared<Upsampled>(conv, std::move(in), area, threads);
+RowStreamPointer upsample(const Conv& conv, RowStreamPointer in, Rectangle area, Workers& workers) {
+    return std::make_shared<Upsampled>(conv, std::move(in), area, workers);
 }
 
 }  // namespace aec

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "base/map.h"
-#include "base/parallel.h"
+#include "base/workers.h"
 #include "model/frame.h"
 #include "runtime/layers.h"
 
@@ -40,12 +40,12 @@ constexpr Reach kDoubling{0, -1};   // upsample
 class RowStream {
 public:
     // Of a map of height x width positions.
-    RowStream(int64_t height, int64_t width, Rectangle area, int64_t channels, int threads)
+    RowStream(int64_t height, int64_t width, Rectangle area, int64_t channels, Workers& workers)
         : height(height),
           width(width),
           area(area),
           channels(channels),
-          threads(threads),
+          workers(workers),
           first_(area.top),
           made_(area.top) {}
     RowStream(const RowStream&) = delete;
@@ -64,7 +64,7 @@ protected:
     virtual void make(int64_t begin, int64_t end) = 0;            // fills rows begin..end, the next ones
     int16_t* row(int64_t y) { return rows_[y - first_].data(); }  // [columns][channels]
 
-    const int threads;
+    Workers& workers;
 
 private:
     friend class RowCursor;
@@ -118,16 +118,16 @@ void for_each_strip(RowCursor& in, const Body& body) {
     }
 }
 
-RowStreamPointer copied(const Features& map, int threads);  // of a whole map, which must outlive it
-RowStreamPointer zeros(int64_t height, int64_t width, Rectangle area, int64_t channels, int threads);
+RowStreamPointer copied(const Features& map, Workers& workers);  // of a whole map, which must outlive it
+RowStreamPointer zeros(int64_t height, int64_t width, Rectangle area, int64_t channels, Workers& workers);
 // Blocks of side x side pixels, [height][width][3], as features of a map of rows x columns; beyond the picture's edge
 // its last row and column go on. conv.in is 3 side².
 RowStreamPointer stem(const Conv& conv, int64_t side, const uint8_t* pixels, int64_t height, int64_t width,
-                      int64_t rows, int64_t columns, int threads);
+                      int64_t rows, int64_t columns, Workers& workers);
 RowStreamPointer residual_block(const Block& block, RowStreamPointer in, Rectangle area, const Qualities& qualities,
-                                int threads);
-RowStreamPointer downsample(const Conv& conv, RowStreamPointer in, int threads);  // 2x2, stride 2, of a whole map
+                                Workers& workers);
+RowStreamPointer downsample(const Conv& conv, RowStreamPointer in, Workers& workers);  // 2x2, stride 2, of a whole map
 RowStreamPointer upsample(const Conv& conv, RowStreamPointer in, Rectangle area,
-                          int threads);  // 1x1, then pixels shuffled 2x2
+                          Workers& workers);  // 1x1, then pixels shuffled 2x2
 
 }  // namespace aec

@@ -19,23 +19,24 @@ Band predict(const StagePlan& plan, const RowCursor& in, Rectangle area) {
                   hidden = stage.prior_in.out;
     Band band{area, Features(height, width, d), Map<uint8_t>(height, width, d),
               Map<uint8_t>(height, width, d / kGroup * stage.shape.rvq_levels), Map<int32_t>(height, width, d)};
-    parallel_for(height, plan.settings.threads, kRowsAtOnce, [&](int64_t begin, int64_t end, int) {
-        LineWindow window(in, area.left, area.right, 3, kConvInputMax);
-        std::vector<int16_t> inputs(3 * width * channels), inner(width * hidden);
-        std::vector<uint16_t> columns((width + 2) * channels);
-        std::vector<int32_t> sums(width * std::max(hidden, 2 * d));
+    plan.settings.workers.split(height, kRowsAtOnce, [&](int64_t begin, int64_t end, Scratch& scratch) {
+        LineWindow window(in, area.left, area.right, 3, kConvInputMax, scratch);
+        int16_t* const inputs = scratch.take<int16_t>(3 * width * channels);
+        int16_t* const inner = scratch.take<int16_t>(width * hidden);
+        uint16_t* const columns = scratch.take<uint16_t>((width + 2) * channels);
+        int32_t* const sums = scratch.take<int32_t>(width * std::max(hidden, 2 * d));
         for (int64_t y = begin; y < end; ++y) {
             window.move_to(area.top + y, kNeighbours.last(area.bottom));
             const int16_t* rows[3] = {window.row(0), window.row(1), window.row(2)};
-            kernels().prior_inputs(rows, static_cast<int>(channels), width, columns.data(), inputs.data());
-            conv_1x1(stage.prior_in, inputs.data(), width, sums.data());
-            kernels().leaky(sums.data(), inner.data(), width * hidden);
-            conv_1x1(stage.prior_out, inner.data(), width, sums.data());
+            kernels().prior_inputs(rows, static_cast<int>(channels), width, columns, inputs);
+            conv_1x1(stage.prior_in, inputs, width, sums);
+            kernels().leaky(sums, inner, width * hidden);
+            conv_1x1(stage.prior_out, inner, width, sums);
             plan.settings.qualities.for_each_run(
                 area.top + y, area.left, area.right, [&](int64_t left, int64_t right, int quality) {
                     const int64_t at = (left - area.left) * d;
-                    kernels().prior_outputs(sums.data() + 2 * at, stage.log_gain.data() + (quality - 1) * d,
-                                            right - left, d, band.mu.row(y) + at, band.sigma.row(y) + at);
+                    kernels().prior_outputs(sums + 2 * at, stage.log_gain.data() + (quality - 1) * d, right - left, d,
+                                            band.mu.row(y) + at, band.sigma.row(y) + at);
                 });
         }
     });
@@ -45,7 +46,7 @@ Band predict(const StagePlan& plan, const RowCursor& in, Rectangle area) {
 class CodedStage : public RowStream {
 public:
     CodedStage(const StagePlan& plan, RowStreamPointer in, Rectangle area, std::unique_ptr<StageCoder> coder)
-        : RowStream(in->height, in->width, area, in->channels, plan.settings.threads),
+        : RowStream(in->height, in->width, area, in->channels, plan.settings.workers),
           plan_(plan),
           in_(std::move(in), kNeighbours),
           coder_(std::move(coder)) {}
@@ -69,9 +70,9 @@ private:
         const Stage& stage = plan_.stage;
         const int64_t columns = area.width(), d = stage.shape.latents;
         const int shift = kCodewordBits + kStepBits - plan_.settings.feature_bits;
-        parallel_for(band.area.height(), threads, 1, [&](int64_t begin, int64_t end, int) {
-            std::vector<int16_t> values(columns * d);
-            std::vector<int32_t> sums(columns * channels);
+        workers.split(band.area.height(), 1, [&](int64_t begin, int64_t end, Scratch& scratch) {
+            int16_t* const values = scratch.take<int16_t>(columns * d);
+            int32_t* const sums = scratch.take<int32_t>(columns * channels);
             for (int64_t y = begin; y < end; ++y) {
                 const int16_t* mu = band.mu.row(y);
                 const int32_t* value = band.value.row(y);
@@ -86,8 +87,8 @@ private:
                                 values[x * d + i] = clamp_input(mu[x * d + i] + scaled);
                             }
                     });
-                conv_1x1(stage.inject, values.data(), columns, sums.data());
-                kernels().add(in_.row(at, area.left), sums.data(), row(at), columns * channels);
+                conv_1x1(stage.inject, values, columns, sums);
+                kernels().add(in_.row(at, area.left), sums, row(at), columns * channels);
             }
         });
     }
@@ -98,16 +99,17 @@ private:
 };
 
 // What the picture's features have more than the decoded ones, as a convolution's input; [width][channels].
-void difference(const RowCursor& decoded, const RowCursor& picture, int64_t y, std::vector<int16_t>& out) {
+void difference(const RowCursor& decoded, const RowCursor& picture, int64_t y, int16_t* out) {
     const int16_t *f = decoded.row(y, 0), *e = picture.row(y, 0);
-    for (size_t i = 0; i < out.size(); ++i) out[i] = clamp_input(e[i] - f[i]);
+    const int64_t count = decoded.stream().width * decoded.channels();
+    for (int64_t i = 0; i < count; ++i) out[i] = clamp_input(e[i] - f[i]);
 }
 
 // The posterior's hidden features.
 class Posterior : public RowStream {
 public:
-    Posterior(const Stage& stage, RowStreamPointer decoded, RowStreamPointer picture, int threads)
-        : RowStream(decoded->height, decoded->width, decoded->area, stage.posterior_in.out, threads),
+    Posterior(const Stage& stage, RowStreamPointer decoded, RowStreamPointer picture, Workers& workers)
+        : RowStream(decoded->height, decoded->width, decoded->area, stage.posterior_in.out, workers),
           stage_(stage),
           decoded_(std::move(decoded)),
           picture_(std::move(picture)) {}
@@ -117,18 +119,19 @@ private:
         decoded_.need(end);
         picture_.need(end);
         const int64_t n = decoded_.channels();
-        parallel_for(end - begin, threads, 1, [&](int64_t first, int64_t last, int) {
-            std::vector<int16_t> more(width * n), both(2 * width * n);
-            std::vector<int32_t> sums(width * channels);
+        workers.split(end - begin, 1, [&](int64_t first, int64_t last, Scratch& scratch) {
+            int16_t* const more = scratch.take<int16_t>(width * n);
+            int16_t* const both = scratch.take<int16_t>(2 * width * n);
+            int32_t* const sums = scratch.take<int32_t>(width * channels);
             for (int64_t y = begin + first; y < begin + last; ++y) {
                 difference(decoded_, picture_, y, more);
                 const int16_t* f = decoded_.row(y, 0);
                 for (int64_t x = 0; x < width; ++x) {
-                    kernels().clamp(f + x * n, both.data() + 2 * x * n, n, kConvInputMax);
-                    std::copy_n(more.data() + x * n, n, both.data() + (2 * x + 1) * n);
+                    kernels().clamp(f + x * n, both + 2 * x * n, n, kConvInputMax);
+                    std::copy_n(more + x * n, n, both + (2 * x + 1) * n);
                 }
-                conv_1x1(stage_.posterior_in, both.data(), width, sums.data());
-                kernels().leaky(sums.data(), row(y), width * channels);
+                conv_1x1(stage_.posterior_in, both, width, sums);
+                kernels().leaky(sums, row(y), width * channels);
             }
         });
         decoded_.drop(end);
@@ -147,28 +150,28 @@ RowStreamPointer code_stage(const StagePlan& plan, RowStreamPointer in, Rectangl
     return std::make_shared<CodedStage>(plan, std::move(in), area, std::move(coder));
 }
 
-Latents::Latents(const Stage& stage, const RowStreamPointer& decoded, const RowStreamPointer& picture, int threads)
+Latents::Latents(const Stage& stage, const RowStreamPointer& decoded, const RowStreamPointer& picture, Workers& workers)
     : stage_(stage),
       decoded_(decoded),
       picture_(picture),
-      inner_(std::make_shared<Posterior>(stage, decoded, picture, threads), kNeighbours),
-      threads_(threads) {}
+      inner_(std::make_shared<Posterior>(stage, decoded, picture, workers), kNeighbours),
+      workers_(workers) {}
 
 Map<int32_t> Latents::rows(int64_t begin, int64_t end) {
     const int64_t width = decoded_.stream().width, d = stage_.shape.latents;
     inner_.need(end);
     Map<int32_t> z(end - begin, width, d);
-    parallel_for(end - begin, threads_, kRowsAtOnce, [&](int64_t first, int64_t last, int) {
-        LineWindow window(inner_, 0, width, SpatialConv::kWindow, kSpatialInputMax);
-        SpatialConv spatial(stage_.posterior_out, width);
-        std::vector<int16_t> more(width * decoded_.channels());
+    workers_.split(end - begin, kRowsAtOnce, [&](int64_t first, int64_t last, Scratch& scratch) {
+        LineWindow window(inner_, 0, width, SpatialConv::kWindow, kSpatialInputMax, scratch);
+        SpatialConv spatial(stage_.posterior_out, width, scratch);
+        int16_t* const more = scratch.take<int16_t>(width * decoded_.channels());
         for (int64_t pair = begin + first; pair < begin + last; pair += SpatialConv::kRows) {
             window.move_to(pair, kNeighbours.last(end));
             const int32_t* correction = spatial(window);
             for (int64_t y = pair; y < std::min(begin + last, pair + SpatialConv::kRows); ++y) {
                 difference(decoded_, picture_, y, more);
                 int32_t* out = z.row(y - begin);
-                conv_1x1(stage_.select, more.data(), width, out);
+                conv_1x1(stage_.select, more, width, out);
                 for (int64_t i = 0; i < width * d; ++i) out[i] += *correction++;
             }
         }

@@ -17,7 +17,8 @@ public:
 
 struct StageSettings {
     Qualities qualities;  // of the stage's level
-    int feature_bits = 0, threads = 0;
+    int feature_bits;
+    Workers& workers;
 };
 
 struct StagePlan {
@@ -35,13 +36,13 @@ RowStreamPointer code_stage(const StagePlan& plan, RowStreamPointer in, Rectangl
 // What the picture's features say that the latents are; of whole maps.
 class Latents {
 public:
-    Latents(const Stage& stage, const RowStreamPointer& decoded, const RowStreamPointer& picture, int threads);
+    Latents(const Stage& stage, const RowStreamPointer& decoded, const RowStreamPointer& picture, Workers& workers);
     Map<int32_t> rows(int64_t begin, int64_t end);  // in features, [end - begin][width][latents]; from the top down
 
 private:
     const Stage& stage_;
     RowCursor decoded_, picture_, inner_;
-    const int threads_;
+    Workers& workers_;
 };
 
 }  // namespace aec

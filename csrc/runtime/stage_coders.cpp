@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/parallel.h"
-
 namespace aec {
 
 Rectangle StageTiles::part(const Band& band, int64_t column) const {
@@ -22,7 +20,7 @@ ChosenCodes::ChosenCodes(const Stage& stage, RowStreamPointer picture, const Sta
     : stage_(stage), picture_(std::move(picture)), settings_(settings), search_(search), corrections_(corrections) {}
 
 void ChosenCodes::attach(const RowStreamPointer& features) {
-    latents_.emplace(stage_, features, picture_, settings_.threads);
+    latents_.emplace(stage_, features, picture_, settings_.workers);
 }
 
 void ChosenCodes::fill(Band& band) {
@@ -31,7 +29,7 @@ void ChosenCodes::fill(Band& band) {
         const int16_t* more = corrections_->row(band.area.top);
         for (int32_t& v : z.data) v += *more++;
     }
-    parallel_for(band.area.height(), settings_.threads, 1, [&](int64_t begin, int64_t end, int) {
+    settings_.workers.split(band.area.height(), 1, [&](int64_t begin, int64_t end, Scratch&) {
         choose_codes(stage_, z, settings_.qualities, settings_.feature_bits, search_, begin, end, band);
     });
 }
@@ -41,13 +39,19 @@ void GivenCodes::fill(Band& band) {
 }
 
 void DrawnCodes::fill(Band& band) {
-    parallel_for(band.area.height(), threads_, 1,
-                 [&](int64_t begin, int64_t end, int) { draw_codes(stage_, draw_, begin, end, band); });
+    workers_.split(band.area.height(), 1,
+                   [&](int64_t begin, int64_t end, Scratch&) { draw_codes(stage_, draw_, begin, end, band); });
 }
 
 StageEncoder::StageEncoder(const StageTiles& where, std::unique_ptr<CodeSource> source,
-                           OpenCoders<RansEncoder>& open_coders, std::vector<std::string>& tiles, double& bits)
-    : where_(where), source_(std::move(source)), open_coders_(open_coders), tiles_(tiles), bits_(bits) {}
+                           OpenCoders<RansEncoder>& open_coders, std::vector<std::string>& tiles, double& bits,
+                           Workers& workers)
+    : where_(where),
+      source_(std::move(source)),
+      open_coders_(open_coders),
+      tiles_(tiles),
+      bits_(bits),
+      workers_(workers) {}
 
 void StageEncoder::code(Band& band) {
     source_->fill(band);
@@ -58,7 +62,7 @@ void StageEncoder::code(Band& band) {
         coders.push_back(&open_coders_.try_emplace({stream, where_.tile(band, c)}).first->second);
     const bool finish = where_.finishes_tiles(band);
     std::vector<double> bits(columns);
-    parallel_for(columns, where_.threads, 1, [&](int64_t begin, int64_t end, int) {
+    workers_.split(columns, 1, [&](int64_t begin, int64_t end, Scratch&) {
         for (int64_t c = begin; c < end; ++c) {
             bits[c] = write_codes(where_.stage, where_.part(band, c), band, *coders[c]);
             if (finish) tiles_[where_.tile(band, c)] = coders[c]->finish();
@@ -70,13 +74,14 @@ void StageEncoder::code(Band& band) {
 
 StageDecoder::StageDecoder(const StageTiles& where, const std::vector<std::optional<std::string>>& tiles,
                            std::vector<bool> missing, const Values* guesses, OpenCoders<RansDecoder>& open_coders,
-                           Map<uint8_t>* codes)
+                           Map<uint8_t>* codes, Workers& workers)
     : where_(where),
       tiles_(tiles),
       missing_(std::move(missing)),
       guesses_(guesses),
       open_coders_(open_coders),
-      codes_(codes) {}
+      codes_(codes),
+      workers_(workers) {}
 
 void StageDecoder::guess(const Rectangle& part, Band& band) const {
     for (int64_t y = part.top; guesses_ && y < part.bottom; ++y)
@@ -99,7 +104,7 @@ void StageDecoder::code(Band& band) {
         coders.push_back(&open_coders_.try_emplace({stream, tile}, data, tiles_[tile]->size()).first->second);
     }
     const bool finish = where_.finishes_tiles(band);
-    parallel_for(static_cast<int64_t>(columns.size()), where_.threads, 1, [&](int64_t begin, int64_t end, int) {
+    workers_.split(static_cast<int64_t>(columns.size()), 1, [&](int64_t begin, int64_t end, Scratch&) {
         for (int64_t i = begin; i < end; ++i) {
             read_codes(where_.stage, where_.part(band, columns[i]), band, *coders[i]);
             if (finish) coders[i]->finish();

@@ -25,7 +25,6 @@ struct StageTiles {
     const Tiling& tiling;
     Rectangle tiles;
     bool first_of_stream, last_of_stream;
-    int threads;
 
     int64_t row(const Band& band) const { return band.area.top / tiling.side(stage.shape.level); }
     int64_t tile(const Band& band, int64_t column) const { return row(band) * tiling.columns() + tiles.left + column; }
@@ -77,20 +76,21 @@ private:
 // Codes that are drawn from the prior.
 class DrawnCodes : public CodeSource {
 public:
-    DrawnCodes(const Stage& stage, const Draw& draw, int threads) : stage_(stage), draw_(draw), threads_(threads) {}
+    DrawnCodes(const Stage& stage, const Draw& draw, Workers& workers)
+        : stage_(stage), draw_(draw), workers_(workers) {}
     void fill(Band& band) override;
 
 private:
     const Stage& stage_;
     const Draw draw_;
-    const int threads_;
+    Workers& workers_;
 };
 
 class StageEncoder : public StageCoder {
 public:
     // Writes finished tiles to `tiles`, those of the stage's stream, and adds to `bits` what the codes take.
     StageEncoder(const StageTiles& where, std::unique_ptr<CodeSource> source, OpenCoders<RansEncoder>& open_coders,
-                 std::vector<std::string>& tiles, double& bits);
+                 std::vector<std::string>& tiles, double& bits, Workers& workers);
     void attach(const RowStreamPointer& features) override { source_->attach(features); }
     void code(Band& band) override;
 
@@ -100,6 +100,7 @@ private:
     OpenCoders<RansEncoder>& open_coders_;
     std::vector<std::string>& tiles_;
     double& bits_;
+    Workers& workers_;
 };
 
 class StageDecoder : public StageCoder {
@@ -108,7 +109,7 @@ public:
     // picture that the missing ones take, or null for zeros. codes: of the whole picture, to be filled in, or null.
     StageDecoder(const StageTiles& where, const std::vector<std::optional<std::string>>& tiles,
                  std::vector<bool> missing, const Values* guesses, OpenCoders<RansDecoder>& open_coders,
-                 Map<uint8_t>* codes);
+                 Map<uint8_t>* codes, Workers& workers);
     void code(Band& band) override;
 
 private:
@@ -120,6 +121,7 @@ private:
     const Values* const guesses_;
     OpenCoders<RansDecoder>& open_coders_;
     Map<uint8_t>* const codes_;
+    Workers& workers_;
 };
 
 // The tiles that cannot be decoded in a stage: those that the stream lacks, and those that see one that an earlier
