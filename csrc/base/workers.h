@@ -1,14 +1,22 @@
 // The threads that work on one picture, and the memory that each of them works in.
 #pragma once
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
 #include <memory>
+#include <mutex>
+#include <thread>
 #include <type_traits>
 #include <vector>
 
-#include "base/parallel.h"
-
 namespace aec {
+
+int thread_count(int threads);  // 0 or less: as many as there are cores
 
 // Memory of one thread, handed out piece by piece and taken back all at once. What has been needed once is kept for the
 // next turn: to ask the system for fresh pages again and again would take a tenth of the time.
@@ -54,21 +62,57 @@ private:
     size_t left_ = 0, needed_ = 0;  // in the last block; since the last reset
 };
 
+// Threads that are started when there is work for them and stay until the end, as to start some for every strip of rows
+// would take a twentieth of the time. The calling thread is one of them. Where the system gives no more threads, those
+// that there are do the work.
 class Workers {
 public:
-    explicit Workers(int threads) : scratch_(static_cast<size_t>(thread_count(threads))) {}  // 0: one a core
+    explicit Workers(int threads) : threads_(thread_count(threads)), scratch_(1) {}  // 0: one a core
+    Workers(const Workers&) = delete;
+    ~Workers();
 
-    // As parallel_for, with body(begin, end, scratch).
+    // Calls body(begin, end, scratch) on disjoint ranges that cover 0..count. They are handed out in steps of `grain`,
+    // so uneven work spreads. The first exception is rethrown. A body may not split again.
     template <class Body>
     void split(int64_t count, int64_t grain, const Body& body) {
-        parallel_for(count, static_cast<int>(scratch_.size()), grain, [&](int64_t begin, int64_t end, int worker) {
-            scratch_[static_cast<size_t>(worker)].reset();
-            body(begin, end, scratch_[static_cast<size_t>(worker)]);
-        });
+        const int64_t turns = (count + grain - 1) / grain;
+        if (turns <= 1 || threads_ == 1) {
+            scratch_[0].reset();
+            if (count > 0) body(int64_t{0}, count, scratch_[0]);
+            return;
+        }
+        std::atomic<int64_t> next{0};
+        const auto take_turns = [&](Scratch& scratch) {
+            try {
+                for (int64_t begin; (begin = next.fetch_add(grain)) < count;) {
+                    scratch.reset();
+                    body(begin, std::min(begin + grain, count), scratch);
+                }
+            } catch (...) {
+                next = count;  // no more turns
+                throw;
+            }
+        };
+        together(turns, std::ref(take_turns));
     }
 
 private:
-    std::vector<Scratch> scratch_;
+    using Job = std::function<void(Scratch&)>;
+    void together(int64_t turns, const Job& job);  // every thread does it; turns: more threads would be idle
+    void start(size_t helpers);                    // so many more
+    void help(Scratch& scratch);                   // a helper's life
+    void attempt(const Job& job, Scratch& scratch);
+
+    const int threads_;
+    std::deque<Scratch> scratch_;  // the calling thread's, and those of the helpers
+    std::vector<std::thread> helpers_;
+    std::mutex guard_;  // of what follows
+    std::condition_variable started_, news_, done_;
+    size_t starting_ = 0, able_ = 0, busy_ = 0;  // of the helpers; able to work, and at work
+    const Job* job_ = nullptr;
+    uint64_t jobs_ = 0;  // so far
+    bool ended_ = false;
+    std::exception_ptr error_;
 };
 
 }  // namespace aec

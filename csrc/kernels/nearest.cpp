@@ -1,6 +1,6 @@
 #include "kernels/nearest.h"
 
-#include "base/parallel.h"
+#include "base/workers.h"
 #include "kernels/kernels.h"
 
 namespace aec {
@@ -19,9 +19,9 @@ void nearest(const float* z, const float* weight, const float* codebook, const f
              int threads, int32_t* index) {
     const std::vector<float> norm = codeword_norms(codebook, bias, d, k);
     const NearestSearch search{codebook, norm.data(), d, k};
-    parallel_for(n, threads, 1024, [&](int64_t begin, int64_t end, int) {
-        std::vector<float> scratch(static_cast<size_t>(kNearestQueries) * d);
-        kernels().nearest(search, z + begin * d, weight ? weight + begin * d : nullptr, end - begin, scratch.data(),
+    Workers(threads).split(n, 1024, [&](int64_t begin, int64_t end, Scratch& memory) {
+        float* const scratch = memory.take<float>(int64_t{kNearestQueries} * d);
+        kernels().nearest(search, z + begin * d, weight ? weight + begin * d : nullptr, end - begin, scratch,
                           index + begin);
     });
 }

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <vector>
 
-#include "base/parallel.h"
+#include "base/workers.h"
 
 namespace aec {
 namespace {
@@ -94,7 +94,7 @@ template <int channels>
 void codeword_costs_of(const Samples& samples, float lambda, int threads, float* costs) {
     static const Dct dct;
     const int64_t rows = cost_blocks(samples.height), columns = cost_blocks(samples.width);
-    parallel_for((rows + 1) / 2, threads, kGrain, [&](int64_t begin, int64_t end, int) {
+    Workers(threads).split((rows + 1) / 2, kGrain, [&](int64_t begin, int64_t end, Scratch&) {
         Block planes[channels];
         for (int64_t pair = begin; pair < end; ++pair)  // one of two rows of blocks stands for both
             for (int64_t x = 0; x < columns; ++x) {
@@ -201,7 +201,7 @@ void layer_costs_of(const Samples& samples, int threads, float* costs, uint8_t* 
             run[x / kBlock] = static_cast<uint8_t>(run[x / kBlock] + 1 - is_new);
         }
     };
-    parallel_for(cost_blocks(samples.height), threads, kGrain, [&](int64_t begin, int64_t end, int) {
+    Workers(threads).split(cost_blocks(samples.height), kGrain, [&](int64_t begin, int64_t end, Scratch&) {
         std::fill(costs + begin * columns, costs + end * columns, 0.0f);
         std::fill(runs + begin * columns, runs + end * columns, uint8_t{0});
         RowReader<channels> row(samples);

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "base/parallel.h"
+#include "base/workers.h"
 
 namespace aec {
 namespace {
@@ -60,7 +60,7 @@ void quantise(const StageQuantiser& q, const float* residual, const float* sigma
               uint8_t* code, float* value, float* bits) {
     const Prepared prepared(q);
     const Search search{q.beta, kMaxPaths, true};
-    parallel_for(count, threads, 64, [&](int64_t begin, int64_t end, int) {
+    Workers(threads).split(count, 64, [&](int64_t begin, int64_t end, Scratch&) {
         for (int64_t n = begin * q.groups; n < end * q.groups; ++n) {
             const Quantised r =
                 kernels().quantise(prepared.groups[n % q.groups], residual + n * kGroup, sigma + n * kGroup, search);
@@ -81,7 +81,7 @@ void quantise_gradient(const StageQuantiser& q, const float* residual, const flo
     // results are the same in every run with as many threads.
     const int64_t parts = std::min<int64_t>(thread_count(threads), std::max<int64_t>(count, 1));
     std::vector<std::vector<float>> shared(parts, std::vector<float>(fine_size + weight_size + 2));
-    parallel_for(parts, threads, 1, [&](int64_t first, int64_t last, int) {
+    Workers(threads).split(parts, 1, [&](int64_t first, int64_t last, Scratch&) {
         for (int64_t part = first; part < last; ++part) {
             float* sums = shared[part].data();
             for (int64_t n = count * part / parts * q.groups; n < count * (part + 1) / parts * q.groups; ++n) {
