@@ -76,6 +76,6 @@ def test_both_decoders_agree():
 
 def test_a_disagreement_is_noticed(monkeypatch):
     data = whole.seeds()[0]
-    monkeypatch.setattr(differential.reference, "decode", lambda data, scale: np.zeros((60, 70, 3), np.uint8))
+    monkeypatch.setattr(differential.reference, "decode", lambda data, scale: np.zeros((60, 60, 3), np.uint8))
     assert "differ" in differential.complaint(data, 1)
     assert "the codec alone" in differential.complaint(data[:-1], 1)

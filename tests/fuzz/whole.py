@@ -36,12 +36,12 @@ RAW_SHARE = 0.15  # of inputs are mutated without a look at what is in them
 def seeds() -> list[bytes]:
     """Small files: coded, gray, neutral, with alpha and metadata, thin, protected, with a map of qualities, mixed, lossless."""
     rng = np.random.default_rng(0)
-    y, x = np.mgrid[0:60, 0:70]
+    y, x = np.mgrid[0:60, 0:60]  # one position of the coarsest features: fast
     smooth = np.stack([128 + 90 * np.sin(x / 9 + i) * np.cos(y / 7) for i in range(3)], -1).astype(np.uint8)
     exif = Image.Exif()
-    exif[0x10F], exif[0x8769] = "camera", {0xA002: 70}
+    exif[0x10F], exif[0x8769] = "camera", {0xA002: 60}
     metadata = {"icc": bytes(range(128)), "exif": exif.tobytes(), "xmp": b'<x tiff:Orientation="1"/>'}
-    alpha = rng.integers(0, 256, (60, 70), dtype=np.uint8)
+    alpha = rng.integers(0, 256, (60, 60), dtype=np.uint8)
     drawing = np.zeros((40, 50, 3), np.uint8)
     pictures = [
         Picture(smooth),
@@ -159,7 +159,8 @@ def use(data: bytes) -> int:
     ]
     attempt(rest[(kind >> 3) % len(rest)])
     attempt(lambda: aecodec.info(data, max_pixels=MAX_PIXELS))
-    attempt(lambda: saved(True))
+    if not found or kind >> 9 & 1:
+        attempt(lambda: saved(True))
     if kind >> 8 & 1:
         attempt(pillow, OSError)
     return found
