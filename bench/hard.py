@@ -16,7 +16,7 @@ import torch
 from aecodec.bench.codecs import CODECS
 from aecodec.bench.distortions import DISTORTIONS
 from aecodec.bench.summary import Curve, bd_rate
-from aecodec.train.data import load, split, vivid
+from aecodec.train.data import CONTRAST, SATURATION, load, split, vivid
 from aecodec.train.scenes import scene
 from results import write
 
@@ -32,7 +32,10 @@ def saturation(pixels: np.ndarray) -> float:
 def pictures(data: Path) -> dict[str, list[np.ndarray]]:
     """uint8 (H, W, 3) each."""
     held_out = sorted((load(p)[:SIDE, :SIDE] for p in split(data)[1]), key=saturation)[-COUNT:]
-    raised = [vivid(torch.from_numpy(p.copy()), np.random.default_rng(SEED + i)).numpy() for i, p in enumerate(held_out)]
+    raised = []
+    for i, p in enumerate(held_out):
+        more, stronger = 1 + np.array((CONTRAST, SATURATION)) * np.random.default_rng(SEED + i).random(2)
+        raised.append(vivid(torch.from_numpy(p.copy()).float(), more, stronger).to(torch.uint8).numpy())
     scenes = [scene(SIDE, np.random.default_rng(SEED + i)) for i in range(COUNT)]
     return {"saturated photographs": held_out, "the same, contrast and saturation raised": raised, "scenes": scenes}
 

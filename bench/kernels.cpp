@@ -8,6 +8,8 @@
 
 #include "entropy/rans.h"
 #include "kernels/kernels.h"
+#include "model/winograd.h"
+#include "runtime/line_window.h"
 
 namespace {
 
@@ -54,6 +56,19 @@ __attribute__((target("avx512bw,avx512vnni"))) void multiply_avx512(int64_t roun
         for (auto& s : sums) __asm__ volatile("" : "+v"(s));
     }
 }
+// The same of 8 bits, which the network does not use: what it would gain, docs/architecture.md says.
+__attribute__((target("avx512bw,avx512vnni"))) void multiply_bytes(int64_t rounds) {
+    __m512i sums[kSums512], a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(5);
+#pragma GCC unroll 20
+    for (auto& s : sums) s = _mm512_setzero_si512();
+    for (int64_t i = 0; i < rounds; ++i) {
+        __asm__ volatile("" : "+v"(a), "+v"(b));
+#pragma GCC unroll 20
+        for (auto& s : sums) s = _mm512_dpbusd_epi32(s, a, b);
+#pragma GCC unroll 20
+        for (auto& s : sums) __asm__ volatile("" : "+v"(s));
+    }
+}
 
 // 10^9 of them a second, or 0 if there is no such measurement.
 double peak(const std::string& name) {
@@ -63,9 +78,15 @@ double peak(const std::string& name) {
     return 0;
 }
 
+double peak_of_bytes(const std::string& name) {
+    constexpr int64_t kRounds = 3000000;
+    return name == "avx512" ? kSums512 * 64 * kRounds / seconds([] { multiply_bytes(kRounds); }) / 1e9 : 0;
+}
+
+constexpr int kChannels = 192, kTaps = 9, kWidth = 128;
+
 // 10^9 multiply-adds a second of a 3x3 convolution of 192 to 192 channels, a row of 128 positions.
 double convolution() {
-    constexpr int kChannels = 192, kTaps = 9, kWidth = 128;
     std::mt19937 random(0);
     auto values = [&](size_t n, int limit) {
         std::vector<int16_t> v(n);
@@ -84,6 +105,33 @@ double convolution() {
         for (int i = 0; i < 20; ++i) aec::kernels().conv_row(row);
     });
     return 20.0 * kTaps * kChannels * kChannels * kWidth / t / 1e9;
+}
+
+// The same convolution by Winograd's minimal filtering, 128 rows of it: so many multiply-adds as it stands for.
+double winograd() {
+    constexpr int kRows = 128;
+    std::mt19937 random(0);
+    std::vector<int16_t> weights(kTaps * kChannels * kChannels);
+    for (auto& w : weights) w = static_cast<int16_t>(static_cast<int>(random() % 41) - 20);
+    aec::Conv conv;
+    conv.in = conv.out = kChannels, conv.taps = kTaps;
+    conv.winograd = aec::winograd_weights(weights.data(), kChannels, kChannels);
+    conv.bias.assign(kChannels, 1), conv.shift.assign(kChannels, 12);
+    aec::Features map(kRows, kWidth, kChannels);
+    for (auto& x : map.data) x = static_cast<int16_t>(static_cast<int>(random() % 2001) - 1000);
+    aec::Workers workers(1);
+    const aec::RowCursor in(aec::copied(map, workers), aec::kNeighbours);
+    in.need(kRows);
+    const double t = seconds([&] {
+        aec::Scratch scratch;
+        aec::LineWindow window(in, 0, kWidth, aec::SpatialConv::kWindow, aec::kSpatialInputMax, scratch);
+        aec::SpatialConv spatial(conv, kWidth, scratch);
+        for (int64_t y = 0; y < kRows; y += aec::SpatialConv::kRows) {
+            window.move_to(y, aec::kNeighbours.last(kRows));
+            spatial(window);
+        }
+    });
+    return 1.0 * kTaps * kChannels * kChannels * kWidth * kRows / t / 1e9;
 }
 
 // Microseconds for 1000 symbols of 256 codewords: from exponents to frequencies, and from the stream to the symbol.
@@ -114,11 +162,13 @@ int main() {
     std::printf("{");
     for (const std::string& name : aec::available_kernels()) {
         aec::choose_kernels(name);
-        const double reached = convolution(), most = peak(name);
+        const double reached = convolution(), most = peak(name), bytes = peak_of_bytes(name);
         double frequencies, decode;
         coder(frequencies, decode);
         std::printf("%s\n \"%s\": {\"convolution_gmac_per_second\": %.1f, ", separator, name.c_str(), reached);
         if (most > 0) std::printf("\"peak_gmac_per_second\": %.1f, \"share_of_peak\": %.3f, ", most, reached / most);
+        if (bytes > 0) std::printf("\"peak_of_8_bits_gmac_per_second\": %.1f, ", bytes);
+        std::printf("\"winograd_gmac_per_second\": %.1f, ", winograd());
         std::printf("\"frequencies_us_per_1000_symbols\": %.1f, \"rans_decode_us_per_1000_symbols\": %.1f}",
                     frequencies, decode);
         separator = ",";
