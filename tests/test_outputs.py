@@ -275,8 +275,13 @@ def test_closed_and_full_streams(tiny, coded):
         (f"compress {tiny} - >&-", "stdout"),
         (f"verify {coded} > /dev/full", "space"),
         (f"decompress {coded} - > /dev/full", "space"),
+        (f"info {coded} --json > /dev/full", "space"),
+        ("--help > /dev/full", "space"),
+        ("compress --help > /dev/full", "space"),
     ):
-        done = subprocess.run(["bash", "-c", f"{' '.join(COMMAND)} {command}"], capture_output=True, text=True, timeout=60)
+        buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}  # as it is for most users
+        call = ["bash", "-c", f"{' '.join(COMMAND)} {command}"]
+        done = subprocess.run(call, capture_output=True, text=True, timeout=60, env=buffered)
         assert done.returncode == 1 and word in done.stderr and done.stderr.count("\n") == 1, (command, done.stderr)
         assert "Traceback" not in done.stderr and f"{coded}: " not in done.stderr
 

@@ -1,7 +1,8 @@
 """The command line: one module for each kind of command, and `jobs` for what they share."""
 
+import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -17,13 +18,33 @@ class Commands(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except BrokenPipeError:
-            sys.exit(1)
         except KeyboardInterrupt:
             sys.exit(130)
         except (AecodecError, OSError, MemoryError) as error:
-            click.echo(f"aecodec: {one_line(error)}", err=True)
-            sys.exit(1)
+            fail(error)
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().main(*args, **options)
+        except OSError as error:  # of help, which click writes before there is a command
+            fail(error)
+        finally:
+            let_go_of_stdout()
+
+
+def fail(error: BaseException) -> NoReturn:
+    if not isinstance(error, BrokenPipeError):
+        click.echo(f"aecodec: {one_line(error)}", err=True)
+    sys.exit(1)
+
+
+def let_go_of_stdout() -> None:
+    """What could not be written is forgotten: Python would try again when it ends, with words and an exit status of its own."""
+    try:
+        if sys.stdout is not None and not sys.stdout.closed:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
