@@ -12,7 +12,7 @@ namespace aec {
 class LineWindow {
 public:
     LineWindow(const RowCursor& in, int64_t left, int64_t right, int rows, int16_t limit, Scratch& scratch);
-    void move_to(int64_t y, int64_t end);                 // rows from `end` on are not read, and may hold anything
+    void move_to(int64_t y, int64_t end);                 // rows from `end` on are not read: they are zero
     const int16_t* row(int i) const { return rows_[i]; }  // 0: y - 1, 1: y, ...: [right - left + 3][channels]
     int64_t width() const { return right_ - left_; }
 
