@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "base/workers.h"
-#include "kernels/kernels.h"
+#include "runtime/samples.h"
 
 namespace aec {
 namespace {
@@ -15,12 +15,6 @@ void to_pixel(int32_t v, uint8_t& out) { out = static_cast<uint8_t>(std::min(255
 void to_pixel(int32_t v, uint16_t& out) {
     const int32_t wide = std::min(255 << kSixteenBitFraction, std::max(0, v + (128 << kSixteenBitFraction)));
     out = static_cast<uint16_t>((wide * 257 + 128) >> kSixteenBitFraction);
-}
-
-// The positions whose features an area of a head's pixels needs.
-Rectangle positions(const Head& head, Rectangle area) {
-    const int64_t side = head.side;
-    return {area.top / side, area.left / side, (area.bottom + side - 1) / side, (area.right + side - 1) / side};
 }
 
 std::string size(int64_t height, int64_t width, int64_t channels) {
@@ -121,7 +115,7 @@ std::vector<Rectangle> Network::tiles(const Frame& frame, const View& view) cons
     const Tiling tiling = this->tiling(frame);
     const Head& h = head(view.scale);
     std::vector<Rectangle> result(model_.shape.streams());
-    for (const StageTiles& s : coded_tiles(tiling, h.stages, positions(h, view.area)))
+    for (const StageTiles& s : coded_tiles(tiling, h.stages, positions(h.side, view.area)))
         if (s.first_of_stream) result[s.stage.shape.stream] = s.tiles;  // the first stage of a stream needs the most
     return result;
 }
@@ -310,33 +304,13 @@ void Network::decode(const Streams& streams, const Frame& frame, const View& vie
     if (guessed)
         expect_maps<int32_t>({guesses}, "guesses", model_, tiling, 1, [](const StageShape& s) { return s.latents; });
     const Head& head = this->head(view.scale);
-    const Rectangle area = view.area, wanted = positions(head, area);
+    const Rectangle area = view.area, wanted = positions(head.side, area);
     OpenCoders<RansDecoder> open_coders;
     RowCursor f(synthesis(tiling, wanted, frame, workers, Last::kFeatures,
                           decoders(tiling, head.stages, wanted, frame, workers, streams, guessed ? &guesses : nullptr,
                                    open_coders, nullptr)));
-    const Conv& conv = std::is_same_v<Pixel, uint16_t> ? head.sixteen_bit : head.conv;
-    const int64_t side = head.side, left = wanted.left, columns = wanted.width();
-    for_each_strip(f, [&](int64_t top, int64_t bottom) {
-        workers.split(bottom - top, 1, [&](int64_t begin, int64_t end, Scratch& scratch) {
-            int16_t* const row = scratch.take<int16_t>(columns * f.channels());
-            int32_t* const sums = scratch.take<int32_t>(columns * conv.out);
-            for (int64_t y = top + begin; y < top + end; ++y) {
-                kernels().clamp(f.row(y, left), row, columns * f.channels(), kConvInputMax);
-                conv_1x1(conv, row, columns, sums);
-                for (int64_t i = std::max(int64_t{0}, area.top - y * side); i < std::min(side, area.bottom - y * side);
-                     ++i) {
-                    Pixel* out = pixels + (y * side + i - area.top) * area.width() * 3;
-                    const int64_t plane = side * side;  // of one colour, in what a position gives
-                    for (int64_t x = area.left; x < area.right;) {
-                        const int32_t* in = sums + (x / side - left) * conv.out + i * side + x % side;
-                        for (const int64_t to = std::min(area.right, (x / side + 1) * side); x < to; ++x, ++in)
-                            for (int c = 0; c < 3; ++c) to_pixel(in[c * plane], *out++);
-                    }
-                }
-            }
-        });
-    });
+    put_samples(f, std::is_same_v<Pixel, uint16_t> ? head.sixteen_bit : head.conv, head.side, area, workers,
+                [&](int32_t value, int64_t at) { to_pixel(value, pixels[at]); });
 }
 
 template void Network::decode(const Streams&, const Frame&, const View&, const Values&, int, uint8_t*) const;
