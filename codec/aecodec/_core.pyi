@@ -83,6 +83,26 @@ def layer_costs(samples: NDArray[np.uint8], threads: int = 0) -> tuple[_Float, N
     their residual says. Raises ValueError on other shapes.
     """
 
+def distinct_colours(samples: NDArray[np.uint8], threads: int = 0) -> NDArray[np.uint8]:
+    """How many colours every block of 8x8 pixels of a picture, (H, W, 1) or (H, W, 3), has: (rows, columns), 1 to 64.
+
+    Raises ValueError on other shapes.
+    """
+
+def fewer_colours(
+    samples: NDArray[np.uint8],
+    lam: float,
+    saved: Sequence[float],
+    inside: NDArray[np.bool_] | None = None,
+    threads: int = 0,
+) -> list[tuple[NDArray[np.uint8], _Float]]:
+    """A picture, (H, W, 1) or (H, W, 3), in which colours that are alike are one, and the squared error of each pixel, (H, W).
+
+    Colours are merged where that saves more bits in a lossless format than lam times its error, the mean of a pixel's samples,
+    costs. saved: of the bits that the frequencies of pixels unlike their neighbours say, the share that such a format needs; there
+    is a result for each. inside: (H, W), the pixels whose colours count and change. Raises ValueError on other shapes.
+    """
+
 def crc32c(data: Buffer, value: int = 0) -> int:
     """CRC-32C (RFC 3720) of a contiguous buffer's bytes. value: the checksum of the bytes before them, to go on from."""
 

@@ -1,15 +1,13 @@
 """Pictures to .aec bytes: where picture, network and container meet. The way back is in decoder.py."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
 from . import alpha, container, limits, lossless, quality_map
 from ._core import constants
 from .arguments import whole
+from .beside import beside
 from .container import Contents
 from .decoder import decode
 from .effort import Effort, encode_best, level_of
@@ -22,7 +20,8 @@ from .metrics import mean_squared_error
 from .model import Model, shipped
 from .options import EFFORT_DEFAULT, MAX_MEMORY, MODES, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from .picture import Picture
-from .segment import Plan, blanked, filled, plan
+from .plan import Plan, plan
+from .segment import blanked, filled
 from .sixteen_bit import is_eight
 
 # Smaller tiles make regions cheaper: of 12 megapixels, a region of 256x256 takes 8 to 30 % of the whole with tiles of 512 pixels,
@@ -33,7 +32,6 @@ PROTECTED_TILE_LOG2, PROTECTED_TILES = (
     4,
 )  # at most; at least, if smaller tiles can do it: what is lost is small, and so is its copy
 PNG_PIXELS, LONG_EFFORT = 1 << 16, 7
-T = TypeVar("T")
 DOUBT = 0.85  # of an estimated cost: what is below that needs no comparison with what was estimated
 
 
@@ -160,25 +158,12 @@ def encode(
     trouble = unaffordable(header)
     if mode == "lossy" and not trouble:
         return job.codewords()
-    chosen = plan(eight.pixels, quality_to_lambda(quality), threads)
+    chosen = plan(eight.pixels, quality_to_lambda(quality), threads, near=qualities is None and not trouble)
     if not trouble:
         return job.best(chosen)
     if mode == "lossy" or chosen.layer is None or chosen.layer.mask is not None or chosen.layer.step > 1:
         raise PictureError(trouble)
     return job.exact()
-
-
-def beside(work: Callable[[], T], threads: int) -> Callable[[], T]:
-    """Starts work in a thread if there may be more than one, and the system has one; what is returned waits for the result."""
-    if threads == 1:
-        return work
-    pool = ThreadPoolExecutor(1)
-    try:
-        return pool.submit(work).result
-    except RuntimeError:  # no more threads
-        return work
-    finally:
-        pool.shutdown(wait=False)
 
 
 @dataclass(frozen=True)
@@ -200,11 +185,14 @@ class Job:
         layer = chosen.layer
         if layer is None or DOUBT * chosen.cost > chosen.codewords:
             return self.codewords()
-        if layer.mask is not None:
-            found = self.layered(layer) if chosen.cost < chosen.codewords else self.codewords()
-            return found if 8 * len(found.data) < DOUBT * chosen.lossless else min(found, self.exact(), key=self.cost)
-        found = self.exact() if layer.step == 1 else self.layered(layer)
-        return found if self.cost(found) < DOUBT * chosen.codewords else min(found, self.codewords(), key=self.cost)
+        if chosen.is_whole:
+            found = self.exact() if chosen.is_exact else self.layered(layer, chosen.shown)
+            if self.cost(found) >= DOUBT * chosen.codewords:
+                found = min(found, self.codewords(), key=self.cost)
+        else:
+            found = self.layered(layer, chosen.shown) if chosen.cost < chosen.codewords else self.codewords()
+        near = not found.lossless and 8 * len(found.data) >= DOUBT * chosen.lossless
+        return min(found, self.exact(), key=self.cost) if near else found
 
     def codewords(self) -> Encoding:
         """No layer."""
@@ -221,15 +209,18 @@ class Job:
         picture = self.picture if self.original.sixteen_bits and is_eight(self.original.to_array()) else self.original
         return Encoding(written(picture, self.header, [], lossless.pack(picture.pixels, self.methods)), [], lossless=True)
 
-    def layered(self, layer: Layer) -> Encoding:
-        """Some pixels in a layer, and the others as codewords; or all in a layer of larger steps."""
+    def layered(self, layer: Layer, shown: np.ndarray | None = None) -> Encoding:
+        """Some pixels in a layer, and the others as codewords; or all in a layer of larger steps, or of fewer colours.
+
+        shown: what the layer is to show, uint8, if it is not the picture.
+        """
         pixels = self.picture.pixels
-        samples = divided(pixels, layer.step)
+        samples = divided(pixels if shown is None else shown.reshape(pixels.shape), layer.step)
         if layer.mask is None:
             payload = lossless.pack(samples, self.methods)
             return Encoding(written(self.picture, self.header, [], payload, layer, self.protect), [])
-        shown = blanked(samples, expanded(layer.mask, *pixels.shape[:2]))
-        packed = beside(lambda: lossless.pack(shown, replace(self.methods, png=False)), self.threads)
+        inside = blanked(samples, expanded(layer.mask, *pixels.shape[:2]))
+        packed = beside(lambda: lossless.pack(inside, replace(self.methods, png=False)), self.threads)
         streams, bits = self.coded(filled(self.picture.rgb(), layer.mask))
         return Encoding(written(self.picture, self.header, streams, packed(), layer, self.protect, self.qualities), bits)
 

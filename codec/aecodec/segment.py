@@ -1,8 +1,6 @@
-"""Which blocks of a picture go to the lossless layer, by estimates of what they cost there and with codewords.
+"""Which blocks of a picture go to its lossless layer, by what they cost there and with codewords; and what each of both then codes.
 
-Costs are in bits: those of the file, and λ times the squared error. They are of blocks of 8x8 pixels, float32 (rows, columns); the
-engine makes them (csrc/segment). Against whole pictures of the validation set, qualities 25 to 90, the estimates are within a fifth
-for codewords, and for WebP within a fifth for photographs; text they make more expensive than it is, by up to 60 %.
+Costs are in bits: those of the file, and λ times the squared error. They are of blocks of 8x8 pixels, float32 (rows, columns).
 """
 
 import math
@@ -11,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from ._core import codeword_costs, layer_costs
-from .layer import BLOCK, Layer, divided, expanded
-from .lossless import Methods, pack
+from .layer import BLOCK, Layer, expanded
 
 SAMPLE = 1 << 14  # pixels, about, by which the most frequent colour is found
 NEIGHBOUR = 10.0  # bits by which each of eight neighbours draws a block to its side
@@ -22,60 +18,20 @@ ROUNDS = 6
 OUTLINE, CONTINUED = 2.0, 0.65  # bits of the mask; of what the cheaper of two blocks costs with codewords
 LEAST_SHARE = 0.1  # of what its blocks cost otherwise is what a layer gains
 LEAST_GAIN, LEAST_GAIN_OF_NOISE = 4000.0, 20000.0  # bits that a layer gains, as it has tables of codes; those of noise are large
-DRAWN = 0.35  # of a block's pixels, at least, are like a neighbour if it is drawn: these are tried, and never kept in steps
-NEVER = np.float32(1e4)  # bits
-SMALL = 1 << 16  # pixels of pictures that are not sampled
-SPACING, SAMPLED = 64, 16  # rows: of every 64, 16 are looked at first
-HARDLY, MUCH = 0.003, 0.2  # shares of the blocks, or of the cost
-HOPE = 0.3  # times its estimate is what a layer of drawn blocks may cost in the end
-CLEARLY = 1.3  # times the cost of codewords
-QUICK = Methods(1, png=False)
 SMOOTH = 12  # levels by which a block's pixels differ that codewords have nearly for nothing
-MOST = 2.0  # times its estimate: more is hardly drawn
-BAND, BANDS = 8, 3  # rows of blocks: of every 24, 8 are tried
-REPEATED = 1.25  # the more of what is drawn repeats itself, the more a part of it costs beside the whole: measured
 WHOLE = 1.15  # times the cost of a mixed picture may a picture cost that is all layer
-STEP_FACTOR, STEP_MAX = 16.0, 16  # a step is the power of two nearest to the root of 16 / λ
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The best layer, and the estimates of costs by which it was chosen, of the whole picture: with it, and with others."""
-
-    layer: Layer | None
-    cost: float
-    codewords: float  # with no layer
-    lossless: float  # with all pixels in steps of 1
-
-
-def plan(pixels: np.ndarray, lam: float, threads: int = 0) -> Plan:
-    """For a picture, uint8 (H, W, 3) or (H, W), and λ of its quality. threads: 0 for one a core."""
-    samples = np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], -1))
-    if is_plain(samples, lam, threads):
-        return Plan(None, math.inf, math.nan, math.nan)
-    others, (costs, runs) = codeword_costs(samples, lam, threads), layer_costs(samples, threads)
-    drawn = runs > DRAWN * BLOCK**2
-    hopeful = drawn & (others > HOPE * costs)
-    exact = tried(pixels, costs, smoothed(np.where(hopeful, np.float32(1), np.float32(-1))))
-    total, lossless = float(others.sum()), float(exact.sum())
-    found = Plan(None, math.inf, total, lossless)
-    coarse = step_for(lam)
-    for step in (1, coarse) if coarse and noise_may_pay(samples, lam, coarse, threads) else (1,):
-        costs = exact
-        if step > 1:
-            costs = layer_costs(divided(samples, step), threads)[0] + noise_cost(BLOCK**2, lam, step) + np.where(drawn, NEVER, 0)
-        gain, edges = others - costs, Edges.of(others)
-        mask = smoothed(gain + np.where(exact < FLAT, np.float32(RINGING), np.float32(0)), edges)
-        gained = float(gain[mask].sum()) - edges.between(mask)
-        least = LEAST_GAIN if step == 1 else LEAST_GAIN_OF_NOISE
-        cost, whole = total - gained, float(costs.sum())
-        if whole < WHOLE * cost or gained < max(least, LEAST_SHARE * float(others[mask].sum())):
-            layer, cost = Layer(step, None), whole
-        else:
-            layer = Layer(step, mask)
-        if cost < found.cost:
-            found = Plan(layer, cost, total, lossless)
-    return found
+def best_layer(step: int, others: np.ndarray, costs: np.ndarray, flat: np.ndarray) -> tuple[Layer, float]:
+    """A layer and what it costs, from the costs of blocks with codewords and in the layer; flat: those of one colour."""
+    gain, edges = others - costs, Edges.of(others)
+    mask = smoothed(gain + np.where(flat, np.float32(RINGING), np.float32(0)), edges)
+    gained = float(gain[mask].sum()) - edges.between(mask)
+    least = LEAST_GAIN if step == 1 else LEAST_GAIN_OF_NOISE
+    cost, whole = float(others.sum()) - gained, float(costs.sum())
+    if whole < WHOLE * cost or gained < max(least, LEAST_SHARE * float(others[mask].sum())):
+        return Layer(step, None), whole
+    return Layer(step, mask), cost
 
 
 @dataclass(frozen=True)
@@ -103,65 +59,6 @@ class Edges:
         pull[1:] += self.down * side[:-1]
         pull[:-1] += self.down * side[1:]
         return pull
-
-
-def sampled(samples: np.ndarray) -> np.ndarray:
-    """Some of the rows, in groups; all of a small picture, and of one of few rows."""
-    height, width, channels = samples.shape
-    if height * width < SMALL or height < SPACING:
-        return samples
-    whole = height // SPACING * SPACING
-    return samples[:whole].reshape(-1, SPACING, width, channels)[:, :SAMPLED].reshape(-1, width, channels)
-
-
-def is_plain(samples: np.ndarray, lam: float, threads: int) -> bool:
-    """Whether a sample says that there is nothing for a layer: little is drawn and dear with codewords, and noise is not dear."""
-    some, step = sampled(samples), step_for(lam)
-    costs, runs = layer_costs(some, threads)
-    drawn = runs > DRAWN * BLOCK**2
-    if drawn.mean() > MUCH:
-        return False
-    if drawn.mean() > HARDLY:
-        others = codeword_costs(some, lam, threads)
-        gain = np.maximum(0, others - HOPE * costs)[drawn].sum()
-        if gain > max(LEAST_GAIN * some.size / samples.size, HARDLY * float(others.sum())):
-            return False
-    return not (step and noise_may_pay(samples, lam, step, threads))
-
-
-def noise_may_pay(samples: np.ndarray, lam: float, step: int, threads: int) -> bool:
-    """Whether a sample costs in steps not much more than with codewords."""
-    some = sampled(samples)
-    costs = float(layer_costs(divided(some, step), threads)[0].sum()) + noise_cost(some.shape[0] * some.shape[1], lam, step)
-    return costs < CLEARLY * float(codeword_costs(some, lam, threads).sum())
-
-
-def noise_cost(pixels: int, lam: float, step: int) -> float:
-    """λ times the squared error of so many pixels in steps, if these are small against what differs between neighbours."""
-    return lam * pixels * (step**2 - 1) / 12
-
-
-def tried(pixels: np.ndarray, costs: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """The costs of a lossless layer, of which those of the blocks that seem drawn are corrected by a quick trial, of some rows."""
-    some = np.arange(len(drawn)) // BAND % BANDS == BANDS // 2
-    whole = len(drawn) < BAND * BANDS or float(costs[some][drawn[some]].sum()) < LEAST_GAIN
-    if whole:
-        some[:] = True
-    estimate = float(costs[some][drawn[some]].sum())
-    if estimate < LEAST_GAIN:
-        return costs
-    part = pixels[some.repeat(BLOCK)[: len(pixels)]]
-    ratio = 8 * len(pack(blanked(part, expanded(drawn[some], *part.shape[:2])), QUICK)) / estimate
-    return np.where(drawn, costs * np.float32(min(MOST, ratio if whole or ratio > 1 else ratio**REPEATED)), costs)
-
-
-def step_for(lam: float) -> int:
-    """That in which a layer of noise is best, a power of two, so that smaller ones are never worse; 0 if it would be too coarse.
-
-    Bits and λ times the error of uniform noise are least where the step's square is 18 / (ln 2 · λ).
-    """
-    step = 1 << max(0, round(math.log2(STEP_FACTOR / lam) / 2))
-    return step if step <= STEP_MAX else 0
 
 
 def smoothed(gain: np.ndarray, edges: Edges | None = None) -> np.ndarray:

@@ -12,7 +12,7 @@ from .errors import OptionError
 from .metrics import SSIMULACRA2_MIN_SIDE, psnr, ssimulacra2
 from .options import EFFORT_DEFAULT, QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from .picture import Picture
-from .segment import step_for
+from .plan import step_for
 
 Roi = np.ndarray | None
 

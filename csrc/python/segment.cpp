@@ -1,5 +1,8 @@
 // What the blocks of a picture cost, for Python.
+#include <optional>
+
 #include "python/arrays.h"
+#include "segment/colours.h"
 #include "segment/costs.h"
 
 namespace aec::python {
@@ -33,6 +36,34 @@ py::tuple layer_costs(const Array<uint8_t>& array, int threads) {
     return py::make_tuple(costs, runs);
 }
 
+Array<uint8_t> distinct_colours(const Array<uint8_t>& array, int threads) {
+    const Samples samples = samples_of(array);
+    Array<uint8_t> counts({cost_blocks(samples.height), cost_blocks(samples.width)});
+    uint8_t* out = counts.mutable_data();
+    py::gil_scoped_release release;
+    aec::distinct_colours(samples, threads, out);
+    return counts;
+}
+
+py::list fewer_colours(const Array<uint8_t>& array, float lambda, const std::vector<float>& saved,
+                       const std::optional<Array<bool>>& inside, int threads) {
+    const Samples samples = samples_of(array);
+    if (!(lambda > 0)) throw py::value_error("lam must be above 0");
+    if (inside) expect(*inside, {samples.height, samples.width}, "inside");
+    py::list results;
+    std::vector<FewerColours> ways;
+    for (const float s : saved) {
+        Array<uint8_t> result({samples.height, samples.width, int64_t{samples.channels}});
+        Array<float> errors({samples.height, samples.width});
+        ways.push_back({s, result.mutable_data(), errors.mutable_data()});
+        results.append(py::make_tuple(result, errors));
+    }
+    const auto* counted = inside ? reinterpret_cast<const uint8_t*>(inside->data()) : nullptr;
+    py::gil_scoped_release release;
+    aec::fewer_colours(samples, counted, lambda, threads, ways);
+    return results;
+}
+
 }  // namespace
 
 void add_segment(py::module_& m) {
@@ -42,6 +73,10 @@ void add_segment(py::module_& m) {
     m.def("layer_costs", &layer_costs, exact("samples"), "threads"_a = 0,
           "Bits of every block of 8x8 pixels in a lossless layer, an estimate, and how many of its pixels are like a "
           "neighbour.");
+    m.def("distinct_colours", &distinct_colours, exact("samples"), "threads"_a = 0,
+          "How many colours every block of 8x8 pixels has.");
+    m.def("fewer_colours", &fewer_colours, exact("samples"), "lam"_a, "saved"_a, exact("inside") = py::none(),
+          "threads"_a = 0, "Pictures in which colours that are alike are one, and every pixel's squared error.");
 }
 
 }  // namespace aec::python

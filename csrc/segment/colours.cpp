@@ -1,0 +1,445 @@
+#include "segment/colours.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iterator>
+#include <limits>
+#include <vector>
+
+#include "base/workers.h"
+
+namespace aec {
+namespace {
+
+constexpr int kColours = 256;        // of which others are shades, at most; PNG and WebP index that many
+constexpr int64_t kFrequent = 4096;  // the most frequent ones, from which they are chosen
+constexpr float kNear = 4.0f;        // the squared distance of colours that are one from the start, if that leaves few,
+constexpr float kAlike = 0.5f;       // and times 1 / lambda the most of it
+constexpr float kLimit = 8.0f;       // times 1 / lambda: the squared error that no pixel exceeds
+constexpr double kPaper = 0.9;       // of a colour's pixels have one colour if it is to stay as it is
+constexpr int64_t kCounted = 1 << 19;  // pixels, about, by which colours are counted,
+constexpr int64_t kCountedRows = 16;   // so many rows at once
+constexpr int64_t kBlockRows = 8;      // rows of blocks that a thread takes at once
+constexpr int kCacheBits = 15;
+constexpr int kNone = -1;  // the label of a pixel that stays as it is
+
+using Colour = std::array<float, 3>;  // of gray the first alone
+
+uint32_t hash(uint32_t number, int bits) { return number * 0x9e3779b1u >> (32 - bits); }
+
+template <int channels>
+uint32_t number_of(const uint8_t* pixel) {
+    if constexpr (channels == 1) return pixel[0];
+    else return static_cast<uint32_t>(pixel[0]) << 16 | static_cast<uint32_t>(pixel[1]) << 8 | pixel[2];
+}
+
+template <int channels>
+Colour colour_of(uint32_t number) {
+    if constexpr (channels == 1) return {static_cast<float>(number), 0, 0};
+    else
+        return {static_cast<float>(number >> 16), static_cast<float>(number >> 8 & 255),
+                static_cast<float>(number & 255)};
+}
+
+template <int channels>
+float distance(const Colour& a, const Colour& b) {
+    float sum = 0;
+    for (int c = 0; c < channels; ++c) sum += (a[c] - b[c]) * (a[c] - b[c]);
+    return sum / channels;
+}
+
+// How often each colour was added.
+class Counts {
+public:
+    struct Entry {
+        uint32_t number = 0;
+        int32_t count = 0;
+    };
+
+    void add(uint32_t number, int32_t count) {
+        Entry& entry = find(number);
+        if (!entry.count) {
+            entry.number = number;
+            if (++used_ > static_cast<int64_t>(entries_.size()) / 2) return grow(number, count);
+        }
+        entry.count += count;
+    }
+    // The most frequent first.
+    std::vector<Entry> sorted(int64_t most) const {
+        std::vector<Entry> found;
+        std::copy_if(entries_.begin(), entries_.end(), std::back_inserter(found),
+                     [](const Entry& e) { return e.count > 0; });
+        const auto last = found.begin() + std::min(most, static_cast<int64_t>(found.size()));
+        std::partial_sort(found.begin(), last, found.end(), [](const Entry& a, const Entry& b) {
+            return a.count != b.count ? a.count > b.count : a.number < b.number;
+        });
+        found.erase(last, found.end());
+        return found;
+    }
+
+private:
+    Entry& find(uint32_t number) {
+        size_t at = hash(number, bits_);
+        while (entries_[at].count && entries_[at].number != number) at = (at + 1) & (entries_.size() - 1);
+        return entries_[at];
+    }
+    void grow(uint32_t number, int32_t count) {
+        std::vector<Entry> old(entries_.size() * 2);
+        old.swap(entries_);
+        ++bits_;
+        for (const Entry& e : old)
+            if (e.count) find(e.number) = e;
+        find(number) = {number, count};
+    }
+
+    int bits_ = 12;
+    std::vector<Entry> entries_ = std::vector<Entry>(size_t{1} << bits_);
+    int64_t used_ = 0;
+};
+
+// The colours that pixels become, whole numbers, and the nearest of them.
+template <int channels>
+class Palette {
+public:
+    Palette(const std::vector<Colour>& colours, float limit) : size_(static_cast<int>(colours.size())), limit_(limit) {
+        for (int k = 0; k < size_; ++k)
+            for (int c = 0; c < channels; ++c) of_[c][k] = static_cast<int32_t>(colours[k][c]);
+    }
+    int size() const { return size_; }
+
+    struct Nearest {
+        int label = kNone;
+        float error = 0;
+    };
+    Nearest nearest(const Colour& colour) const {
+        int32_t best = std::numeric_limits<int32_t>::max();  // a squared distance, and what is that far
+        for (int k = 0; k < size_; ++k) {
+            int32_t sum = 0;
+            for (int c = 0; c < channels; ++c) {
+                const int32_t apart = of_[c][k] - static_cast<int32_t>(colour[c]);
+                sum += apart * apart;
+            }
+            best = std::min(best, sum * kColours + k);
+        }
+        const int32_t square = best / kColours;
+        const float error = static_cast<float>(square) / channels;
+        return size_ && error <= limit_ ? Nearest{best % kColours, error} : Nearest{};
+    }
+    void put(int label, uint8_t* pixel) const {
+        for (int c = 0; c < channels; ++c) pixel[c] = static_cast<uint8_t>(of_[c][label]);
+    }
+
+private:
+    int size_;
+    float limit_;
+    std::array<std::array<int32_t, kColours>, channels> of_ = {};
+};
+
+// Remembers what was nearest to the last colours.
+template <int channels>
+class Labeller {
+public:
+    explicit Labeller(const Palette<channels>& palette) : palette_(palette) {}
+
+    typename Palette<channels>::Nearest operator()(uint32_t number) {
+        Known& known = known_[hash(number, kCacheBits)];
+        if (known.number != number) known = {number, palette_.nearest(colour_of<channels>(number))};
+        return known.nearest;
+    }
+
+private:
+    struct Known {
+        uint32_t number = ~0u;  // of no colour
+        typename Palette<channels>::Nearest nearest;
+    };
+    const Palette<channels>& palette_;
+    std::vector<Known> known_ = std::vector<Known>(size_t{1} << kCacheBits);
+};
+
+// The rows by which colours are counted: all of a small picture.
+std::vector<int64_t> counted_rows(const Samples& s) {
+    const int64_t every = std::max(int64_t{1}, s.height * s.width / kCounted);
+    std::vector<int64_t> rows;
+    for (int64_t y = 0; y < s.height; ++y)
+        if (y / kCountedRows % every == 0) rows.push_back(y);
+    return rows;
+}
+
+template <int channels>
+std::vector<Colour> frequent(const Samples& s, const uint8_t* inside, const std::vector<int64_t>& rows) {
+    Counts counts;
+    for (const int64_t y : rows) {
+        const uint8_t* pixel = s.data + y * s.width * channels;
+        uint32_t last = 0;
+        int32_t run = 0;
+        for (int64_t x = 0; x < s.width; ++x, pixel += channels) {
+            if (inside && !inside[y * s.width + x]) continue;
+            const uint32_t number = number_of<channels>(pixel);
+            if (run && number != last) {
+                counts.add(last, run);
+                run = 0;
+            }
+            last = number;
+            ++run;
+        }
+        if (run) counts.add(last, run);
+    }
+    std::vector<Colour> colours;
+    for (const Counts::Entry& e : counts.sorted(kFrequent)) colours.push_back(colour_of<channels>(e.number));
+    return colours;
+}
+
+// The first of the colours of which no two are nearer than `apart`; fewer than kColours if it could be all.
+template <int channels>
+std::vector<Colour> spaced(const std::vector<Colour>& colours, float apart) {
+    std::vector<Colour> found;
+    for (const Colour& colour : colours) {
+        const auto is_near = [&](const Colour& other) { return distance<channels>(colour, other) <= apart; };
+        if (std::any_of(found.begin(), found.end(), is_near)) continue;
+        found.push_back(colour);
+        if (found.size() == kColours) break;
+    }
+    return found;
+}
+
+// As near to each other as leaves fewer than kColours, but no further apart than `most`.
+template <int channels>
+std::vector<Colour> start(const std::vector<Colour>& colours, float most) {
+    for (float apart = std::min(kNear, most);; apart = std::min(most, 2 * apart)) {
+        std::vector<Colour> found = spaced<channels>(colours, apart);
+        if (found.size() < kColours || apart >= most) return found;
+    }
+}
+
+// Colours that are to be merged.
+template <int channels>
+class Clusters {
+public:
+    explicit Clusters(const std::vector<Colour>& colours)
+        : count_(static_cast<int>(colours.size())),
+          members_(count_),
+          beside_(count_ * count_),
+          gains_(count_ * count_),
+          best_(count_) {}
+
+    void add(const uint8_t* pixel, int label, int left, int above) {
+        Member& m = members_[label];
+        for (int c = 0; c < channels; ++c) m.sum[c] += pixel[c];
+        ++m.pixels;
+        if (label == left || label == above) return;
+        ++m.fresh;
+        ++all_;
+        if (left != kNone) beside(label, left, 1);
+        if (above != kNone && above != left) beside(label, above, 1);
+    }
+
+    // Makes all mergers that pay.
+    void merge(float lambda, float saved) {
+        for (Member& m : members_) {
+            m.update();
+            m.most = m.mean;
+            m.with_most = m.pixels;
+        }
+        for (int a = 0; a < count_; ++a)
+            for (int b = 0; b < count_; ++b) set_gain(a, b, gain(a, b, lambda, saved));
+        for (int k = 0; k < count_; ++k) find_best(k);
+        while (count_) {
+            int a = 0;
+            for (int k = 1; k < count_; ++k)
+                if (best_gain(k) > best_gain(a)) a = k;
+            if (best_gain(a) <= 0) return;
+            const int b = best_[a];
+            join(a, b);
+            for (int k = 0; k < count_; ++k) {
+                set_gain(a, k, gain(a, k, lambda, saved));
+                set_gain(b, k, 0);
+            }
+            for (int k = 0; k < count_; ++k)
+                if (k == a || k == b || best_[k] == a || best_[k] == b) find_best(k);
+                else if (gains_[k * count_ + a] > best_gain(k)) best_[k] = a;
+        }
+    }
+
+    // Of what is left the means, in whole numbers; but paper stays as white as it is.
+    std::vector<Colour> colours() const {
+        std::vector<Colour> found;
+        for (const Member& m : members_)
+            if (m.pixels > 0) {
+                Colour colour = {};
+                for (int c = 0; c < channels; ++c)
+                    colour[c] = std::round(m.with_most > kPaper * m.pixels ? m.most[c] : m.mean[c]);
+                found.push_back(colour);
+            }
+        return found;
+    }
+
+private:
+    struct Member {
+        std::array<double, 3> sum = {};
+        Colour mean = {}, most = {};                  // most: of the pixels have this colour,
+        double pixels = 0, fresh = 0, with_most = 0;  // so many; fresh: unlike the pixel to the left and the one above
+
+        void update() {
+            for (int c = 0; c < channels; ++c) mean[c] = static_cast<float>(sum[c] / std::max(1.0, pixels));
+        }
+    };
+
+    void set_gain(int a, int b, float value) { gains_[a * count_ + b] = gains_[b * count_ + a] = value; }
+    float best_gain(int a) const { return gains_[a * count_ + best_[a]]; }
+    void find_best(int a) {
+        const auto row = gains_.begin() + a * count_;
+        best_[a] = static_cast<int>(std::max_element(row, row + count_) - row);
+    }
+
+    void beside(int a, int b, double count) {
+        beside_[a * count_ + b] += count;
+        beside_[b * count_ + a] += count;
+    }
+    double bits(double fresh) const { return fresh > 0 ? fresh * std::log2(all_ / fresh) : 0; }
+
+    // Bits that are saved, less what the error costs (Ward's).
+    float gain(int a, int b, float lambda, float saved) const {
+        const Member &m = members_[a], &n = members_[b];
+        if (a == b || m.pixels == 0 || n.pixels == 0) return 0;
+        const float apart = distance<channels>(m.mean, n.mean);
+        if (apart * lambda > kLimit) return 0;
+        const double together = std::max(0.0, m.fresh + n.fresh - beside_[a * count_ + b]);
+        const double error = m.pixels * n.pixels / (m.pixels + n.pixels) * apart;
+        return static_cast<float>(saved * (bits(m.fresh) + bits(n.fresh) - bits(together)) - lambda * error);
+    }
+
+    void join(int a, int b) {  // b becomes a part of a
+        Member &m = members_[a], &n = members_[b];
+        m.fresh = std::max(0.0, m.fresh + n.fresh - beside_[a * count_ + b]);
+        m.pixels += n.pixels;
+        if (n.with_most > m.with_most) {
+            m.most = n.most;
+            m.with_most = n.with_most;
+        }
+        for (int c = 0; c < channels; ++c) m.sum[c] += n.sum[c];
+        m.update();
+        n = {};
+        for (int k = 0; k < count_; ++k) {
+            if (k != a && k != b) beside(a, k, beside_[b * count_ + k]);
+            beside_[b * count_ + k] = beside_[k * count_ + b] = 0;
+        }
+    }
+
+    int count_;
+    std::vector<Member> members_;
+    std::vector<double> beside_;  // [a][b]: fresh pixels of one that have a neighbour of the other
+    std::vector<float> gains_;    // [a][b]: of a merger
+    std::vector<int> best_;       // [a]: the b with which it gains most
+    double all_ = 0;
+};
+
+template <int channels>
+void count(const Samples& s, const uint8_t* inside, const std::vector<int64_t>& rows, Labeller<channels>& labeller,
+           Clusters<channels>& clusters) {
+    std::vector<int> line(s.width, kNone);
+    int64_t before = -1;
+    for (const int64_t y : rows) {
+        if (y != before + 1) std::fill(line.begin(), line.end(), kNone);
+        before = y;
+        int left = kNone;
+        for (int64_t x = 0; x < s.width; ++x) {
+            const uint8_t* pixel = s.data + (y * s.width + x) * channels;
+            const bool counts = !inside || inside[y * s.width + x];
+            const int label = counts ? labeller(number_of<channels>(pixel)).label : kNone;
+            if (label != kNone) clusters.add(pixel, label, left, line[x]);
+            left = line[x] = label;
+        }
+    }
+}
+
+template <int channels>
+void apply(const Samples& s, const uint8_t* inside, const Palette<channels>& palette, int threads,
+           const FewerColours& way) {
+    const int64_t grain = (s.height + 2 * thread_count(threads) - 1) / (2 * thread_count(threads));  // caches fill once
+    Workers(threads).split(s.height, grain, [&](int64_t begin, int64_t end, Scratch&) {
+        Labeller<channels> labeller(palette);
+        for (int64_t i = begin * s.width; i < end * s.width; ++i) {
+            const uint8_t* pixel = s.data + i * channels;
+            const auto [label, error] =
+                inside && !inside[i] ? typename Palette<channels>::Nearest() : labeller(number_of<channels>(pixel));
+            way.errors[i] = error;
+            if (label == kNone) std::copy(pixel, pixel + channels, way.samples + i * channels);
+            else palette.put(label, way.samples + i * channels);
+        }
+    });
+}
+
+template <int channels>
+void fewer_colours_of(const Samples& s, const uint8_t* inside, float lambda, int threads,
+                      const std::vector<FewerColours>& ways) {
+    const std::vector<int64_t> rows = counted_rows(s);
+    const std::vector<Colour> first = start<channels>(frequent<channels>(s, inside, rows), kAlike / lambda);
+    Clusters<channels> counted(first);
+    {
+        const Palette<channels> palette(first, kLimit / lambda);
+        Labeller<channels> labeller(palette);
+        count(s, inside, rows, labeller, counted);
+    }
+    for (const FewerColours& way : ways) {
+        Clusters<channels> clusters = counted;
+        clusters.merge(lambda, way.saved);
+        apply(s, inside, Palette<channels>(clusters.colours(), kLimit / lambda), threads, way);
+    }
+}
+
+// How many colours the pixels of a block have.
+template <int channels>
+class Distinct {
+public:
+    int of(const Samples& s, int64_t top, int64_t left) {
+        ++turn_;
+        int found = 0;
+        for (int64_t y = top; y < std::min(s.height, top + kCostBlock); ++y)
+            for (int64_t x = left; x < std::min(s.width, left + kCostBlock); ++x)
+                found += is_new(number_of<channels>(s.data + (y * s.width + x) * channels));
+        return found;
+    }
+
+private:
+    bool is_new(uint32_t number) {
+        size_t at = hash(number, kBits);
+        while (entries_[at].turn == turn_) {
+            if (entries_[at].number == number) return false;
+            at = (at + 1) & (entries_.size() - 1);
+        }
+        entries_[at] = {number, turn_};
+        return true;
+    }
+
+    static constexpr int kBits = 8;  // so that the pixels of a block fill a quarter
+    struct Entry {
+        uint32_t number = 0;
+        int64_t turn = 0;
+    };
+    std::array<Entry, 1 << kBits> entries_ = {};
+    int64_t turn_ = 0;
+};
+
+template <int channels>
+void distinct_colours_of(const Samples& s, int threads, uint8_t* counts) {
+    const int64_t columns = cost_blocks(s.width);
+    Workers(threads).split(cost_blocks(s.height), kBlockRows, [&](int64_t begin, int64_t end, Scratch&) {
+        Distinct<channels> distinct;
+        for (int64_t i = begin * columns; i < end * columns; ++i)
+            counts[i] = static_cast<uint8_t>(distinct.of(s, i / columns * kCostBlock, i % columns * kCostBlock));
+    });
+}
+
+}  // namespace
+
+void distinct_colours(const Samples& samples, int threads, uint8_t* counts) {
+    (samples.channels == 1 ? distinct_colours_of<1> : distinct_colours_of<3>)(samples, threads, counts);
+}
+
+void fewer_colours(const Samples& samples, const uint8_t* inside, float lambda, int threads,
+                   const std::vector<FewerColours>& ways) {
+    (samples.channels == 1 ? fewer_colours_of<1> : fewer_colours_of<3>)(samples, inside, lambda, threads, ways);
+}
+
+}  // namespace aec
