@@ -90,17 +90,13 @@ def distinct_colours(samples: NDArray[np.uint8], threads: int = 0) -> NDArray[np
     """
 
 def fewer_colours(
-    samples: NDArray[np.uint8],
-    lam: float,
-    saved: Sequence[float],
-    inside: NDArray[np.bool_] | None = None,
-    threads: int = 0,
-) -> list[tuple[NDArray[np.uint8], _Float]]:
+    samples: NDArray[np.uint8], lam: float, inside: NDArray[np.bool_] | None = None, threads: int = 0
+) -> tuple[NDArray[np.uint8], _Float]:
     """A picture, (H, W, 1) or (H, W, 3), in which colours that are alike are one, and the squared error of each pixel, (H, W).
 
     Colours are merged where that saves more bits in a lossless format than lam times its error, the mean of a pixel's samples,
-    costs. saved: of the bits that the frequencies of pixels unlike their neighbours say, the share that such a format needs; there
-    is a result for each. inside: (H, W), the pixels whose colours count and change. Raises ValueError on other shapes.
+    costs; no error is above 8 / lam. inside: (H, W), the pixels whose colours count and change. Raises ValueError on other shapes,
+    and if lam is not above 0.
     """
 
 def crc32c(data: Buffer, value: int = 0) -> int:

@@ -6,7 +6,6 @@ for codewords, and for WebP within a fifth for photographs; text they make more 
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -33,7 +32,7 @@ STEP_FACTOR, STEP_MAX = 16.0, 16  # a step is the power of two nearest to the ro
 FEW = 32  # colours of a block's 64 pixels: more are hardly drawn,
 MOSTLY = 0.75  # unless most blocks have fewer
 FEWER = 0.75  # times what an exact picture costs may one of fewer colours cost
-SAVED = (1.0, 0.4)  # of the bits that frequencies say, what a lossless format needs: of dithers and noise, and of text
+DEAR = 1.3  # times their estimate do codewords cost in a drawing, where their blocks have edges all around
 OTHER = 0.1  # of the blocks, by which a mask differs that is worth a trial of its own
 
 
@@ -159,15 +158,11 @@ class Shown:
 
     samples: np.ndarray  # uint8 (H, W, C)
     errors: np.ndarray  # squared, the means of a pixel's samples: float32 (H, W)
-    saved: float = 0.0  # see SAVED
 
     @classmethod
-    def in_fewer_colours(
-        cls, samples: np.ndarray, lam: float, saved: Sequence[float], mask: np.ndarray, threads: int
-    ) -> list["Shown"]:
-        """For each of `saved`, the picture in the colours that are best for these blocks; the others stay as they are."""
-        inside = np.ascontiguousarray(expanded(mask, *samples.shape[:2]))
-        return [cls(*way, s) for way, s in zip(fewer_colours(samples, lam, saved, inside, threads), saved, strict=True)]
+    def in_fewer_colours(cls, samples: np.ndarray, lam: float, mask: np.ndarray, threads: int) -> "Shown":
+        """In the colours that are best for these blocks; the others stay as they are."""
+        return cls(*fewer_colours(samples, lam, np.ascontiguousarray(expanded(mask, *samples.shape[:2])), threads))
 
     def cost(self, mask: np.ndarray, lam: float, some: np.ndarray | None = None) -> float:
         """Of a layer with these blocks: bits by a trial, of some rows if they are given, and λ times the squared error."""
@@ -186,6 +181,7 @@ class Candidate:
     shown: Shown
     mask: np.ndarray | None  # the blocks that are best in it; None if all are
     whole: float  # what a layer of all blocks costs
+    drawing: bool  # whether hardly a block is not drawn
 
 
 def candidate(samples: np.ndarray, others: np.ndarray, lam: float, threads: int) -> Candidate | None:
@@ -195,20 +191,17 @@ def candidate(samples: np.ndarray, others: np.ndarray, lam: float, threads: int)
         few[:] = True
     if float(others[few].sum()) < LEAST_GAIN:
         return None
-    ways = Shown.in_fewer_colours(samples, lam, SAVED, few, threads)
-    costs, runs = layer_costs(ways[0].samples, threads)
-    drawn = few & (runs > DRAWN * BLOCK**2) & (others > HOPE * costs + np.float32(lam) * sums(ways[0].errors))
+    shown = Shown.in_fewer_colours(samples, lam, few, threads)
+    costs, runs = layer_costs(shown.samples, threads)
+    errors = np.float32(lam) * sums(shown.errors)
+    drawn = few & (runs > DRAWN * BLOCK**2) & (others > HOPE * costs + errors)
     hopeful = smoothed(np.where(drawn, np.float32(1), np.float32(-1)))
     if float(others[hopeful].sum()) < LEAST_GAIN:
         return None
-    some = bands(len(others))
-    trials = together([partial(way.cost, hopeful, lam, some) for way in ways], threads)
-    shown = ways[int(np.argmin(trials))]
-    errors = np.float32(lam) * sums(shown.errors)
-    ratio = (min(trials) - float(errors[hopeful].sum())) / float(costs[hopeful].sum())
-    total = costs * np.float32(ratio) + errors
+    bits = shown.cost(hopeful, lam, bands(len(others))) - float(errors[hopeful].sum())
+    total = costs * np.float32(bits / float(costs[hopeful].sum())) + errors
     layer, _ = best_layer(1, others, total, costs < FLAT)
-    return Candidate(shown, layer.mask, float(total.sum()))
+    return Candidate(shown, layer.mask, float(total.sum()), bool(few.all()))
 
 
 def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, threads: int, found: Plan) -> Plan:
@@ -222,11 +215,12 @@ def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, thre
         return found
     exact = Shown(samples, np.zeros(samples.shape[:2], np.float32))
     rgb = samples if samples.shape[2] > 1 else samples.repeat(3, axis=2)
+    dear = DEAR if option.drawing else 1.0
 
     def total(what: Shown, mask: np.ndarray) -> float:
         """Of a layer with these blocks, and of codewords for what they leave."""
         cost = what.cost(mask, lam)
-        return cost if mask.all() else cost + float(codeword_costs(filled(rgb, mask), lam, threads).sum())
+        return cost if mask.all() else cost + dear * float(codeword_costs(filled(rgb, mask), lam, threads).sum())
 
     everything = np.ones(others.shape, bool)
     kept = found.kept(everything)
@@ -237,7 +231,7 @@ def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, thre
     totals = together(works if kept is None else [*works, partial(total, exact, kept)], threads)
     rival = found.cost if kept is None else totals.pop() * (FEWER if found.is_exact else 1)
     most = min(found.codewords, rival)
-    if option.whole < CLEARLY * min([most, *totals]):
+    if option.drawing or option.whole < CLEARLY * min([most, *totals]):
         masks.append(everything)
         totals.append(total(option.shown, everything))
     if min(totals, default=math.inf) >= most:
@@ -245,7 +239,7 @@ def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, thre
     best = int(np.argmin(totals))
     mask, pixels = masks[best], option.shown.samples
     if not mask.all():  # without the colours of the other blocks
-        pixels = Shown.in_fewer_colours(samples, lam, [option.shown.saved], mask, threads)[0].samples
+        pixels = Shown.in_fewer_colours(samples, lam, mask, threads).samples
     return replace(found, layer=Layer(1, None if mask.all() else mask), cost=totals[best], shown=pixels)
 
 

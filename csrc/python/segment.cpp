@@ -45,23 +45,21 @@ Array<uint8_t> distinct_colours(const Array<uint8_t>& array, int threads) {
     return counts;
 }
 
-py::list fewer_colours(const Array<uint8_t>& array, float lambda, const std::vector<float>& saved,
-                       const std::optional<Array<bool>>& inside, int threads) {
+py::tuple fewer_colours(const Array<uint8_t>& array, float lambda, const std::optional<Array<bool>>& inside,
+                        int threads) {
     const Samples samples = samples_of(array);
     if (!(lambda > 0)) throw py::value_error("lam must be above 0");
     if (inside) expect(*inside, {samples.height, samples.width}, "inside");
-    py::list results;
-    std::vector<FewerColours> ways;
-    for (const float s : saved) {
-        Array<uint8_t> result({samples.height, samples.width, int64_t{samples.channels}});
-        Array<float> errors({samples.height, samples.width});
-        ways.push_back({s, result.mutable_data(), errors.mutable_data()});
-        results.append(py::make_tuple(result, errors));
+    Array<uint8_t> result({samples.height, samples.width, int64_t{samples.channels}});
+    Array<float> errors({samples.height, samples.width});
+    {
+        const auto* counted = inside ? reinterpret_cast<const uint8_t*>(inside->data()) : nullptr;
+        uint8_t* out = result.mutable_data();
+        float* squares = errors.mutable_data();
+        py::gil_scoped_release release;
+        aec::fewer_colours(samples, counted, lambda, threads, out, squares);
     }
-    const auto* counted = inside ? reinterpret_cast<const uint8_t*>(inside->data()) : nullptr;
-    py::gil_scoped_release release;
-    aec::fewer_colours(samples, counted, lambda, threads, ways);
-    return results;
+    return py::make_tuple(result, errors);
 }
 
 }  // namespace
@@ -75,8 +73,8 @@ void add_segment(py::module_& m) {
           "neighbour.");
     m.def("distinct_colours", &distinct_colours, exact("samples"), "threads"_a = 0,
           "How many colours every block of 8x8 pixels has.");
-    m.def("fewer_colours", &fewer_colours, exact("samples"), "lam"_a, "saved"_a, exact("inside") = py::none(),
-          "threads"_a = 0, "Pictures in which colours that are alike are one, and every pixel's squared error.");
+    m.def("fewer_colours", &fewer_colours, exact("samples"), "lam"_a, exact("inside") = py::none(), "threads"_a = 0,
+          "A picture in which colours that are alike are one, and every pixel's squared error.");
 }
 
 }  // namespace aec::python

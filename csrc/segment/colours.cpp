@@ -5,6 +5,7 @@
 #include <cmath>
 #include <iterator>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "base/workers.h"
@@ -12,12 +13,12 @@
 namespace aec {
 namespace {
 
-constexpr int kColours = 256;        // of which others are shades, at most; PNG and WebP index that many
-constexpr int64_t kFrequent = 4096;  // the most frequent ones, from which they are chosen
-constexpr float kNear = 4.0f;        // the squared distance of colours that are one from the start, if that leaves few,
-constexpr float kAlike = 0.5f;       // and times 1 / lambda the most of it
-constexpr float kLimit = 8.0f;       // times 1 / lambda: the squared error that no pixel exceeds
-constexpr double kPaper = 0.9;       // of a colour's pixels have one colour if it is to stay as it is
+constexpr int kColours = 256;          // of which others are shades, at most; PNG and WebP index that many
+constexpr int64_t kFrequent = 4096;    // the most frequent ones, from which they are chosen
+constexpr float kAlike = 0.5f;         // times 1 / lambda: the most by which colours differ that are one from the start
+constexpr float kLimit = 8.0f;         // times 1 / lambda: the squared error that no pixel exceeds
+constexpr double kNoError = 1e-3;      // of a merger of colours that are the same
+constexpr double kPaper = 0.9;         // of a colour's pixels have one colour if it is to stay as it is
 constexpr int64_t kCounted = 1 << 19;  // pixels, about, by which colours are counted,
 constexpr int64_t kCountedRows = 16;   // so many rows at once
 constexpr int64_t kBlockRows = 8;      // rows of blocks that a thread takes at once
@@ -98,19 +99,19 @@ private:
     int64_t used_ = 0;
 };
 
-// The colours that pixels become, whole numbers, and the nearest of them.
+// Colours, and what each of them becomes: whole numbers.
 template <int channels>
 class Palette {
 public:
-    Palette(const std::vector<Colour>& colours, float limit) : size_(static_cast<int>(colours.size())), limit_(limit) {
+    Palette(const std::vector<Colour>& colours, const std::vector<Colour>& become, float limit)
+        : size_(static_cast<int>(colours.size())), become_(become), limit_(limit) {
         for (int k = 0; k < size_; ++k)
             for (int c = 0; c < channels; ++c) of_[c][k] = static_cast<int32_t>(colours[k][c]);
     }
-    int size() const { return size_; }
 
     struct Nearest {
         int label = kNone;
-        float error = 0;
+        float error = 0;  // of what it becomes
     };
     Nearest nearest(const Colour& colour) const {
         int32_t best = std::numeric_limits<int32_t>::max();  // a squared distance, and what is that far
@@ -122,16 +123,17 @@ public:
             }
             best = std::min(best, sum * kColours + k);
         }
-        const int32_t square = best / kColours;
-        const float error = static_cast<float>(square) / channels;
-        return size_ && error <= limit_ ? Nearest{best % kColours, error} : Nearest{};
+        if (!size_) return {};
+        const float error = distance<channels>(colour, become_[best % kColours]);
+        return error <= limit_ ? Nearest{best % kColours, error} : Nearest{};
     }
     void put(int label, uint8_t* pixel) const {
-        for (int c = 0; c < channels; ++c) pixel[c] = static_cast<uint8_t>(of_[c][label]);
+        for (int c = 0; c < channels; ++c) pixel[c] = static_cast<uint8_t>(become_[label][c]);
     }
 
 private:
     int size_;
+    std::vector<Colour> become_;
     float limit_;
     std::array<std::array<int32_t, kColours>, channels> of_ = {};
 };
@@ -206,7 +208,7 @@ std::vector<Colour> spaced(const std::vector<Colour>& colours, float apart) {
 // As near to each other as leaves fewer than kColours, but no further apart than `most`.
 template <int channels>
 std::vector<Colour> start(const std::vector<Colour>& colours, float most) {
-    for (float apart = std::min(kNear, most);; apart = std::min(most, 2 * apart)) {
+    for (float apart = 0;; apart = std::min(most, std::max(1.0f, 2 * apart))) {
         std::vector<Colour> found = spaced<channels>(colours, apart);
         if (found.size() < kColours || apart >= most) return found;
     }
@@ -220,8 +222,11 @@ public:
         : count_(static_cast<int>(colours.size())),
           members_(count_),
           beside_(count_ * count_),
-          gains_(count_ * count_),
-          best_(count_) {}
+          worths_(count_ * count_),
+          best_(count_),
+          root_(count_) {
+        std::iota(root_.begin(), root_.end(), 0);
+    }
 
     void add(const uint8_t* pixel, int label, int left, int above) {
         Member& m = members_[label];
@@ -234,43 +239,44 @@ public:
         if (above != kNone && above != left) beside(label, above, 1);
     }
 
-    // Makes all mergers that pay.
-    void merge(float lambda, float saved) {
+    // Makes all mergers that pay, those first that save the most bits for their error: so with a larger lambda there
+    // are fewer of the same ones, and the picture is nearer to what it was.
+    void merge(double lambda) {
         for (Member& m : members_) {
             m.update();
             m.most = m.mean;
             m.with_most = m.pixels;
         }
         for (int a = 0; a < count_; ++a)
-            for (int b = 0; b < count_; ++b) set_gain(a, b, gain(a, b, lambda, saved));
+            for (int b = 0; b < count_; ++b) set_worth(a, b, worth(a, b));
         for (int k = 0; k < count_; ++k) find_best(k);
         while (count_) {
             int a = 0;
             for (int k = 1; k < count_; ++k)
-                if (best_gain(k) > best_gain(a)) a = k;
-            if (best_gain(a) <= 0) return;
+                if (best_worth(k) > best_worth(a)) a = k;
+            if (best_worth(a) <= lambda) return;
             const int b = best_[a];
             join(a, b);
             for (int k = 0; k < count_; ++k) {
-                set_gain(a, k, gain(a, k, lambda, saved));
-                set_gain(b, k, 0);
+                set_worth(a, k, worth(a, k));
+                set_worth(b, k, 0);
             }
             for (int k = 0; k < count_; ++k)
                 if (k == a || k == b || best_[k] == a || best_[k] == b) find_best(k);
-                else if (gains_[k * count_ + a] > best_gain(k)) best_[k] = a;
+                else if (worths_[k * count_ + a] > best_worth(k)) best_[k] = a;
         }
     }
 
-    // Of what is left the means, in whole numbers; but paper stays as white as it is.
+    // What each colour has become: the mean of all that have, in whole numbers; but paper stays as white as it is.
     std::vector<Colour> colours() const {
         std::vector<Colour> found;
-        for (const Member& m : members_)
-            if (m.pixels > 0) {
-                Colour colour = {};
-                for (int c = 0; c < channels; ++c)
-                    colour[c] = std::round(m.with_most > kPaper * m.pixels ? m.most[c] : m.mean[c]);
-                found.push_back(colour);
-            }
+        for (int k = 0; k < count_; ++k) {
+            const Member& m = members_[root_[k]];
+            Colour colour = {};
+            for (int c = 0; c < channels; ++c)
+                colour[c] = std::round(m.with_most > kPaper * m.pixels ? m.most[c] : m.mean[c]);
+            found.push_back(colour);
+        }
         return found;
     }
 
@@ -285,10 +291,10 @@ private:
         }
     };
 
-    void set_gain(int a, int b, float value) { gains_[a * count_ + b] = gains_[b * count_ + a] = value; }
-    float best_gain(int a) const { return gains_[a * count_ + best_[a]]; }
+    void set_worth(int a, int b, float value) { worths_[a * count_ + b] = worths_[b * count_ + a] = value; }
+    float best_worth(int a) const { return worths_[a * count_ + best_[a]]; }
     void find_best(int a) {
-        const auto row = gains_.begin() + a * count_;
+        const auto row = worths_.begin() + a * count_;
         best_[a] = static_cast<int>(std::max_element(row, row + count_) - row);
     }
 
@@ -298,15 +304,13 @@ private:
     }
     double bits(double fresh) const { return fresh > 0 ? fresh * std::log2(all_ / fresh) : 0; }
 
-    // Bits that are saved, less what the error costs (Ward's).
-    float gain(int a, int b, float lambda, float saved) const {
+    // Bits that a merger saves for its error (Ward's).
+    float worth(int a, int b) const {
         const Member &m = members_[a], &n = members_[b];
         if (a == b || m.pixels == 0 || n.pixels == 0) return 0;
-        const float apart = distance<channels>(m.mean, n.mean);
-        if (apart * lambda > kLimit) return 0;
         const double together = std::max(0.0, m.fresh + n.fresh - beside_[a * count_ + b]);
-        const double error = m.pixels * n.pixels / (m.pixels + n.pixels) * apart;
-        return static_cast<float>(saved * (bits(m.fresh) + bits(n.fresh) - bits(together)) - lambda * error);
+        const double error = m.pixels * n.pixels / (m.pixels + n.pixels) * distance<channels>(m.mean, n.mean);
+        return static_cast<float>((bits(m.fresh) + bits(n.fresh) - bits(together)) / std::max(error, kNoError));
     }
 
     void join(int a, int b) {  // b becomes a part of a
@@ -320,6 +324,7 @@ private:
         for (int c = 0; c < channels; ++c) m.sum[c] += n.sum[c];
         m.update();
         n = {};
+        std::replace(root_.begin(), root_.end(), b, a);
         for (int k = 0; k < count_; ++k) {
             if (k != a && k != b) beside(a, k, beside_[b * count_ + k]);
             beside_[b * count_ + k] = beside_[k * count_ + b] = 0;
@@ -329,8 +334,9 @@ private:
     int count_;
     std::vector<Member> members_;
     std::vector<double> beside_;  // [a][b]: fresh pixels of one that have a neighbour of the other
-    std::vector<float> gains_;    // [a][b]: of a merger
-    std::vector<int> best_;       // [a]: the b with which it gains most
+    std::vector<float> worths_;   // [a][b]: of a merger
+    std::vector<int> best_;       // [a]: the b with which it is worth most
+    std::vector<int> root_;       // [a]: what it has become a part of
     double all_ = 0;
 };
 
@@ -354,8 +360,18 @@ void count(const Samples& s, const uint8_t* inside, const std::vector<int64_t>& 
 }
 
 template <int channels>
-void apply(const Samples& s, const uint8_t* inside, const Palette<channels>& palette, int threads,
-           const FewerColours& way) {
+void fewer_colours_of(const Samples& s, const uint8_t* inside, float lambda, int threads, uint8_t* result,
+                      float* errors) {
+    const std::vector<int64_t> rows = counted_rows(s);
+    const std::vector<Colour> first = start<channels>(frequent<channels>(s, inside, rows), kAlike / lambda);
+    Clusters<channels> clusters(first);
+    {
+        const Palette<channels> palette(first, first, kLimit / lambda);
+        Labeller<channels> labeller(palette);
+        count(s, inside, rows, labeller, clusters);
+    }
+    clusters.merge(lambda);
+    const Palette<channels> palette(first, clusters.colours(), kLimit / lambda);
     const int64_t grain = (s.height + 2 * thread_count(threads) - 1) / (2 * thread_count(threads));  // caches fill once
     Workers(threads).split(s.height, grain, [&](int64_t begin, int64_t end, Scratch&) {
         Labeller<channels> labeller(palette);
@@ -363,29 +379,11 @@ void apply(const Samples& s, const uint8_t* inside, const Palette<channels>& pal
             const uint8_t* pixel = s.data + i * channels;
             const auto [label, error] =
                 inside && !inside[i] ? typename Palette<channels>::Nearest() : labeller(number_of<channels>(pixel));
-            way.errors[i] = error;
-            if (label == kNone) std::copy(pixel, pixel + channels, way.samples + i * channels);
-            else palette.put(label, way.samples + i * channels);
+            errors[i] = error;
+            if (label == kNone) std::copy(pixel, pixel + channels, result + i * channels);
+            else palette.put(label, result + i * channels);
         }
     });
-}
-
-template <int channels>
-void fewer_colours_of(const Samples& s, const uint8_t* inside, float lambda, int threads,
-                      const std::vector<FewerColours>& ways) {
-    const std::vector<int64_t> rows = counted_rows(s);
-    const std::vector<Colour> first = start<channels>(frequent<channels>(s, inside, rows), kAlike / lambda);
-    Clusters<channels> counted(first);
-    {
-        const Palette<channels> palette(first, kLimit / lambda);
-        Labeller<channels> labeller(palette);
-        count(s, inside, rows, labeller, counted);
-    }
-    for (const FewerColours& way : ways) {
-        Clusters<channels> clusters = counted;
-        clusters.merge(lambda, way.saved);
-        apply(s, inside, Palette<channels>(clusters.colours(), kLimit / lambda), threads, way);
-    }
 }
 
 // How many colours the pixels of a block have.
@@ -437,9 +435,10 @@ void distinct_colours(const Samples& samples, int threads, uint8_t* counts) {
     (samples.channels == 1 ? distinct_colours_of<1> : distinct_colours_of<3>)(samples, threads, counts);
 }
 
-void fewer_colours(const Samples& samples, const uint8_t* inside, float lambda, int threads,
-                   const std::vector<FewerColours>& ways) {
-    (samples.channels == 1 ? fewer_colours_of<1> : fewer_colours_of<3>)(samples, inside, lambda, threads, ways);
+void fewer_colours(const Samples& samples, const uint8_t* inside, float lambda, int threads, uint8_t* result,
+                   float* errors) {
+    (samples.channels == 1 ? fewer_colours_of<1> : fewer_colours_of<3>)(samples, inside, lambda, threads, result,
+                                                                        errors);
 }
 
 }  // namespace aec
