@@ -63,16 +63,20 @@ def screen(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(image)
 
 
-def gallery(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def thumbnails(photos: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
     image = Image.new("RGB", (SIDE, SIDE), (245, 246, 248))
     draw = ImageDraw.Draw(image)
-    for i in range(9):
+    for i, photo in enumerate(photos):
         x, y = 16 + 166 * (i % 3), 16 + 166 * (i // 3)
         draw.rounded_rectangle((x, y, x + 148, y + 148), 10, (255, 255, 255), (210, 210, 214))
-        thumbnail = Image.fromarray(np.roll(photo, 60 * i, 1)[:400, :500]).resize((130, 104))
-        image.paste(thumbnail, (x + 9, y + 9))
+        image.paste(Image.fromarray(photo[:400, :500]).resize((130, 104)), (x + 9, y + 9))
         draw.text((x + 10, y + 120), " ".join(rng.choice(WORDS, 3)), (60, 60, 70), ImageFont.load_default(13))
     return np.asarray(image)
+
+
+def gallery(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Nine parts of one photograph, which have most in common."""
+    return thumbnails([np.roll(photo, 60 * i, 1) for i in range(9)], rng)
 
 
 def scan(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -158,14 +162,13 @@ def compare(name: str, pixels: np.ndarray, photo_seconds: float) -> dict:
 
 def main() -> None:
     _, validation = split(Path(sys.argv[1]))
-    photos = [mirrored(load(p)) for p in validation if p.name[0] not in "gs"][: len(PAGES)]
+    photos = [mirrored(load(p)) for p in validation if p.name[0] not in "gs"][:9]
     graphics = {p.name: load(p)[:SIDE, :SIDE].copy() for p in validation if p.name[0] in "gs"}
     reference = seconds(photos[0][:SIDE, :SIDE].copy())
     rows = []
-    for i, (name, make) in enumerate(PAGES.items()):
-        rows.append(compare(name, make(photos[i], np.random.default_rng(i)), reference))
-        print(rows[-1], flush=True)
-    for name, pixels in graphics.items():
+    pages = {name: make(photos[i], np.random.default_rng(i)) for i, (name, make) in enumerate(PAGES.items())}
+    pages["contact_sheet"] = thumbnails(photos[:9], np.random.default_rng(9))
+    for name, pixels in (pages | graphics).items():
         rows.append(compare(name, pixels, reference))
         print(rows[-1], flush=True)
     print(write("pages", {"qualities": QUALITIES, "pages": rows}))

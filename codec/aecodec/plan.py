@@ -20,6 +20,7 @@ from .segment import FLAT, LEAST_GAIN, best_layer, blanked, filled, smoothed
 DRAWN = 0.35  # of a block's pixels, at least, are like a neighbour if it is drawn: these are tried, and never kept in steps
 NEVER = np.float32(1e4)  # bits
 SMALL = 1 << 16  # pixels of pictures that are not sampled
+LARGE = 1 << 20  # pixels of pictures of which a third is tried
 SPACING, SAMPLED = 64, 16  # rows: of every 64, 16 are looked at first
 HARDLY, MUCH = 0.003, 0.2  # shares of the blocks, or of the cost
 HOPE = 0.3  # times its estimate is what a layer of drawn blocks may cost in the end
@@ -216,10 +217,11 @@ def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, thre
     exact = Shown(samples, np.zeros(samples.shape[:2], np.float32))
     rgb = samples if samples.shape[2] > 1 else samples.repeat(3, axis=2)
     dear = DEAR if option.drawing else 1.0
+    some = bands(len(others)) if others.size * BLOCK**2 > LARGE else None
 
     def total(what: Shown, mask: np.ndarray) -> float:
         """Of a layer with these blocks, and of codewords for what they leave."""
-        cost = what.cost(mask, lam)
+        cost = what.cost(mask, lam, some)
         return cost if mask.all() else cost + dear * float(codeword_costs(filled(rgb, mask), lam, threads).sum())
 
     everything = np.ones(others.shape, bool)
