@@ -20,7 +20,6 @@ from .segment import FLAT, LEAST_GAIN, best_layer, blanked, filled, smoothed
 DRAWN = 0.35  # of a block's pixels, at least, are like a neighbour if it is drawn: these are tried, and never kept in steps
 NEVER = np.float32(1e4)  # bits
 SMALL = 1 << 16  # pixels of pictures that are not sampled
-LARGE = 1 << 20  # pixels of pictures of which a third is tried
 SPACING, SAMPLED = 64, 16  # rows: of every 64, 16 are looked at first
 HARDLY, MUCH = 0.003, 0.2  # shares of the blocks, or of the cost
 HOPE = 0.3  # times its estimate is what a layer of drawn blocks may cost in the end
@@ -31,10 +30,11 @@ BAND, BANDS = 8, 3  # rows of blocks: of every 24, 8 are tried
 REPEATED = 1.25  # the more of what is drawn repeats itself, the more a part of it costs beside the whole: measured
 STEP_FACTOR, STEP_MAX = 16.0, 16  # a step is the power of two nearest to the root of 16 / λ
 FEW = 32  # colours of a block's 64 pixels: more are hardly drawn,
-MOSTLY = 0.75  # unless most blocks have fewer
-FEWER = 0.75  # times what an exact picture costs may one of fewer colours cost
+MOSTLY = 0.9  # unless most blocks have fewer
 DEAR = 1.3  # times their estimate do codewords cost in a drawing, where their blocks have edges all around
 OTHER = 0.1  # of the blocks, by which a mask differs that is worth a trial of its own
+LARGE = 1 << 20  # pixels of pictures of which a third is tried
+FEWER, FEWER_MIXED = 0.75, 0.9  # times what an exact picture, or an exact part of one, costs may one of fewer colours cost
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def plan(pixels: np.ndarray, lam: float, threads: int = 0, near: bool = True) ->
     others, (costs, runs) = codeword_costs(samples, lam, threads), layer_costs(samples, threads)
     drawn = runs > DRAWN * BLOCK**2
     hopeful = drawn & (others > HOPE * costs)
-    exact = tried(pixels, costs, smoothed(np.where(hopeful, np.float32(1), np.float32(-1))))
+    exact = tried(samples, costs, smoothed(np.where(hopeful, np.float32(1), np.float32(-1))))
     total, lossless = float(others.sum()), float(exact.sum())
     found = Plan(None, math.inf, total, lossless)
     coarse = step_for(lam)
@@ -130,7 +130,7 @@ def bands(rows: int) -> np.ndarray:
     return np.arange(rows) // BAND % BANDS == BANDS // 2 if rows >= BAND * BANDS else np.ones(rows, bool)
 
 
-def tried(pixels: np.ndarray, costs: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+def tried(samples: np.ndarray, costs: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """The costs of a lossless layer, of which those of the blocks that seem drawn are corrected by a quick trial, of some rows."""
     some = bands(len(drawn))
     whole = bool(some.all()) or float(costs[some][drawn[some]].sum()) < LEAST_GAIN
@@ -139,8 +139,7 @@ def tried(pixels: np.ndarray, costs: np.ndarray, drawn: np.ndarray) -> np.ndarra
     estimate = float(costs[some][drawn[some]].sum())
     if estimate < LEAST_GAIN:
         return costs
-    part = pixels[some.repeat(BLOCK)[: len(pixels)]]
-    ratio = 8 * len(pack(blanked(part, expanded(drawn[some], *part.shape[:2])), QUICK)) / estimate
+    ratio = quick_bits(samples[some.repeat(BLOCK)[: len(samples)]], drawn[some]) / estimate
     return np.where(drawn, costs * np.float32(min(MOST, ratio if whole or ratio > 1 else ratio**REPEATED)), costs)
 
 
@@ -160,89 +159,84 @@ class Shown:
     samples: np.ndarray  # uint8 (H, W, C)
     errors: np.ndarray  # squared, the means of a pixel's samples: float32 (H, W)
 
-    @classmethod
-    def in_fewer_colours(cls, samples: np.ndarray, lam: float, mask: np.ndarray, threads: int) -> "Shown":
-        """In the colours that are best for these blocks; the others stay as they are."""
-        return cls(*fewer_colours(samples, lam, np.ascontiguousarray(expanded(mask, *samples.shape[:2])), threads))
-
-    def cost(self, mask: np.ndarray, lam: float, some: np.ndarray | None = None) -> float:
-        """Of a layer with these blocks: bits by a trial, of some rows if they are given, and λ times the squared error."""
-        inside = expanded(mask, *self.errors.shape)
-        rows = slice(None) if some is None else some.repeat(BLOCK)[: len(inside)]
-        part = self.samples[rows] if self.samples.shape[2] > 1 else self.samples[rows, :, 0]
-        bits = 8 * len(pack(blanked(part, inside[rows]), QUICK))
-        share = 1.0 if some is None else max(1, int(mask[some].sum())) / max(1, int(mask.sum()))
-        return bits / share + lam * float(self.errors[inside].sum())
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """Fewer colours, and what is estimated of a layer of them."""
-
-    shown: Shown
-    mask: np.ndarray | None  # the blocks that are best in it; None if all are
-    whole: float  # what a layer of all blocks costs
-    drawing: bool  # whether hardly a block is not drawn
-
-
-def candidate(samples: np.ndarray, others: np.ndarray, lam: float, threads: int) -> Candidate | None:
-    """None if little is drawn."""
-    few = smoothed(np.where(distinct_colours(samples, threads) <= FEW, np.float32(1), np.float32(-1)))
-    if few.mean() > MOSTLY:
-        few[:] = True
-    if float(others[few].sum()) < LEAST_GAIN:
-        return None
-    shown = Shown.in_fewer_colours(samples, lam, few, threads)
-    costs, runs = layer_costs(shown.samples, threads)
-    errors = np.float32(lam) * sums(shown.errors)
-    drawn = few & (runs > DRAWN * BLOCK**2) & (others > HOPE * costs + errors)
-    hopeful = smoothed(np.where(drawn, np.float32(1), np.float32(-1)))
-    if float(others[hopeful].sum()) < LEAST_GAIN:
-        return None
-    bits = shown.cost(hopeful, lam, bands(len(others))) - float(errors[hopeful].sum())
-    total = costs * np.float32(bits / float(costs[hopeful].sum())) + errors
-    layer, _ = best_layer(1, others, total, costs < FLAT)
-    return Candidate(shown, layer.mask, float(total.sum()), bool(few.all()))
+    def cost(self, mask: np.ndarray, lam: float, some: np.ndarray) -> float:
+        """Of a layer with these blocks: bits, by a trial of some rows of blocks, and λ times the squared error."""
+        rows = some.repeat(BLOCK)[: len(self.samples)]
+        share = max(1, int(mask[some].sum())) / max(1, int(mask.sum()))
+        error = float(self.errors[expanded(mask, *self.errors.shape)].sum())
+        return quick_bits(self.samples[rows], mask[some]) / share + lam * error
 
 
 def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, threads: int, found: Plan) -> Plan:
-    """A plan whose layer shows the picture in fewer colours, if trials say that it is cheaper than the one that was found.
+    """A plan whose layer shows the picture in fewer colours, if that is cheaper than what was found.
 
-    All pixels in the layer, or the blocks that are best in it, or those of the plan that was found. A picture that would be
-    exact stays so unless much is saved.
+    A picture that would be exact stays so unless much is saved.
     """
-    option = candidate(samples, others, lam, threads)
-    if option is None:
+    few = smoothed(np.where(distinct_colours(samples, threads) <= FEW, np.float32(1), np.float32(-1)))
+    if float(others[few].sum()) < LEAST_GAIN:
         return found
-    exact = Shown(samples, np.zeros(samples.shape[:2], np.float32))
-    rgb = samples if samples.shape[2] > 1 else samples.repeat(3, axis=2)
-    dear = DEAR if option.drawing else 1.0
-    some = bands(len(others)) if others.size * BLOCK**2 > LARGE else None
+    if few.mean() > MOSTLY:
+        few[:] = True
+    mask = None if found.layer is None or found.layer.step > 1 or found.cost >= found.codewords else found.layer.mask
+    drawn = few if few.all() or mask is None else mask
+    inside = np.ascontiguousarray(expanded(drawn, *samples.shape[:2]))
+    shown, exact = Shown(*fewer_colours(samples, lam, inside, threads)), Shown(samples, np.zeros(inside.shape, np.float32))
+    if drawn is few:
+        return drawn_plan(shown, exact, few, others, lam, threads, found)
+    some = tried_rows(len(others), others.size)
+    cost, rival = together([partial(what.cost, drawn, lam, some) for what in (shown, exact)], threads)
+    return replace(found, cost=found.cost + cost - rival, shown=shown.samples) if cost < FEWER_MIXED * rival else found
 
-    def total(what: Shown, mask: np.ndarray) -> float:
-        """Of a layer with these blocks, and of codewords for what they leave."""
-        cost = what.cost(mask, lam, some)
-        return cost if mask.all() else cost + dear * float(codeword_costs(filled(rgb, mask), lam, threads).sum())
 
-    everything = np.ones(others.shape, bool)
+def drawn_plan(shown: Shown, exact: Shown, few: np.ndarray, others: np.ndarray, lam: float, threads: int, found: Plan) -> Plan:
+    """The same for a drawing, in which most blocks have few colours, or for a picture without an exact part.
+
+    All pixels are in the layer, or the blocks that are best in it, or those of the plan that was found: by trials.
+    """
+    costs, runs = layer_costs(shown.samples, threads)
+    errors = np.float32(lam) * sums(shown.errors)
+    hopeful = few & (runs > DRAWN * BLOCK**2) & (others > HOPE * costs + errors)
+    hopeful = smoothed(np.where(hopeful, np.float32(1), np.float32(-1)))
+    if float(others[hopeful].sum()) < LEAST_GAIN:
+        return found
+    some, everything = bands(len(others)), np.ones_like(hopeful)
+    bits = shown.cost(hopeful, lam, some) - float(errors[hopeful].sum())
+    costs = costs * np.float32(bits / float(costs[hopeful].sum())) + errors
+    layer, _ = best_layer(1, others, costs, costs < FLAT)
+    rgb = exact.samples if exact.samples.shape[2] > 1 else exact.samples.repeat(3, axis=2)
+
+    def rest(mask: np.ndarray) -> float:
+        """What codewords cost for what a layer leaves."""
+        dear = DEAR if few.all() else 1.0
+        return 0.0 if mask.all() else dear * float(codeword_costs(filled(rgb, mask), lam, threads).sum())
+
     kept = found.kept(everything)
-    masks = [] if kept is None or kept.all() else [kept]
-    if option.mask is not None and (not masks or (option.mask != kept).mean() > OTHER):
-        masks.append(option.mask)
-    works = [partial(total, option.shown, m) for m in masks]
-    totals = together(works if kept is None else [*works, partial(total, exact, kept)], threads)
-    rival = found.cost if kept is None else totals.pop() * (FEWER if found.is_exact else 1)
-    most = min(found.codewords, rival)
-    if option.drawing or option.whole < CLEARLY * min([most, *totals]):
+    masks = [] if kept is None else [kept]
+    if layer.mask is not None and (kept is None or (layer.mask != kept).mean() > OTHER):
+        masks.append(layer.mask)
+    if (kept is None or not kept.all()) and (few.all() or float(costs.sum()) < min(found.cost, found.codewords)):
         masks.append(everything)
-        totals.append(total(option.shown, everything))
-    if min(totals, default=math.inf) >= most:
+    if few.all():
+        some = tried_rows(len(others), others.size)
+    works = [partial(rest, m) for m in masks] + [partial(shown.cost, m, lam, some) for m in masks]
+    results = together(works if kept is None else [*works, partial(exact.cost, kept, lam, some)], threads)
+    totals = [results[i] + results[len(masks) + i] for i in range(len(masks))]
+    rival = found.cost if kept is None else (results[0] + results[-1]) * (FEWER if found.is_exact else 1)
+    if min(totals, default=math.inf) >= min(found.codewords, rival):
         return found
-    best = int(np.argmin(totals))
-    mask, pixels = masks[best], option.shown.samples
-    if not mask.all():  # without the colours of the other blocks
-        pixels = Shown.in_fewer_colours(samples, lam, mask, threads).samples
-    return replace(found, layer=Layer(1, None if mask.all() else mask), cost=totals[best], shown=pixels)
+    mask = masks[int(np.argmin(totals))]
+    return replace(found, layer=Layer(1, None if mask.all() else mask), cost=min(totals), shown=shown.samples)
+
+
+def tried_rows(rows: int, blocks: int) -> np.ndarray:
+    """Which rows of blocks are tried, bool, if it is to be exact: all but of a large picture."""
+    return bands(rows) if blocks * BLOCK**2 > LARGE else np.ones(rows, bool)
+
+
+def quick_bits(samples: np.ndarray, mask: np.ndarray) -> float:
+    """What these blocks of a picture (H, W, 1) or (H, W, 3) take without loss, by a quick trial."""
+    samples = samples if samples.shape[2] > 1 else samples[:, :, 0]
+    return 8.0 * len(pack(blanked(samples, expanded(mask, *samples.shape[:2])), QUICK))
 
 
 def sums(values: np.ndarray) -> np.ndarray:
