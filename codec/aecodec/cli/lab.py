@@ -35,7 +35,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     default=None,
     help="Whether what the run starts from is: smaller rates for the layers that the whole picture passes through.",
 )
-@click.option("--visual", type=click.FloatRange(0, 1), help="Share of what the eye sees in the distortion.  [default: 0.5]")
+@click.option("--visual", type=click.FloatRange(0, 1), help="Share of what the eye sees in the distortion.  [default: by quality]")
 @click.option("--preview", type=click.FloatRange(0), help="Weight of the 1/8 preview's squared error in the loss.  [default: 0.25]")
 @click.option("--seed", type=int, help="Of the initial weights, the crops and the noise.  [default: 0]")
 @click.option("--device", help="Of torch.  [default: cuda if there is one, else cpu]")

@@ -1,11 +1,12 @@
 """What the decoded picture's errors cost: mean squared error, with a share of their visibility.
 
-`visible` is a differentiable relative of SSIMULACRA2 (Sneyers, Cloudinary 2023): structural error at five scales in the
-opponent colours of JPEG XL, with a cube root as the eye's response to light. It is the error that the pictures of a codec
-are compared by, at a fraction of that measure's time, and with no window larger than 5x5.
+`visible` is a differentiable relative of SSIMULACRA2 (Sneyers, Cloudinary 2023): structural error, edges that were not there and
+detail that is lost, at five scales in the opponent colours of JPEG XL, with a cube root as the eye's response to light, weighed
+as there, where ratings of pictures by people were fitted. Its windows are boxes instead of Gaussians of about the same width.
 """
 
 import functools
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -17,10 +18,15 @@ from .transforms import BLOCK
 SCALES = 5  # each of half the sides of the one before
 WINDOW = 5  # pixels on a side, every 2 pixels
 STRUCTURE_CONSTANT = 0.0009  # SSIMULACRA2's C2, variances of XYB
-CHANNEL_WEIGHTS = (1 / 6, 4 / 6, 1 / 6)  # of X, Y and B - Y
-PEAKS = 0.5  # weight of the 4-norm of the error over the picture, beside its mean: what is worst is seen first
-TYPICAL_MSE = 800.0  # an MSE that costs as much as a visible error of 1: their ratio on validation pictures, 800 to 1000
-VISUAL_SHARE = 0.5  # of the visible error in the distortion, the rest being the MSE
+# SSIMULACRA2's weights of its features, of X, Y and B - Y at each scale, if they are not negligible: of the structural error's mean
+# and 4-norm, which is of what is worst and so seen first, and of the 4-norms of new edges and of lost detail.
+MEAN = ((0, 0, 0), (0, 0, 0), (0, 225.2, 0), (0, 176.4, 0), (0, 0, 95.1))
+PEAK = ((0, 7.5, 0), (1.1, 6.7, 0), (1.8, 19.2, 0), (1.9, 24.4, 8.8), (0, 34.8, 0))
+EDGES = ((0, 0, 0), (0, 0, 0), (11.4, 0, 0), (10.9, 0, 23.2), (1.0, 44.8, 171.3))
+LOST = ((0, 17.4, 0), (0, 1.0, 0), (0, 0, 0), (0, 0, 0), (0, 0, 1.0))
+TYPICAL_MSE = 10.0  # an MSE that costs as much as a visible error of 1: their ratio on validation pictures, 6 to 13
+# (quality, share of the visible error in the distortion, the rest being the MSE), linear between.
+VISUAL_SHARES = ((1, 0.3), (20, 0.3), (45, 0.6), (100, 0.6))
 # Of the preview's MSE. It is a thumbnail, and with 1.25 its stage took a third to half of the bytes at low rates.
 PREVIEW_WEIGHT = 0.25
 
@@ -70,29 +76,67 @@ def structural_error(x: Tensor, y: Tensor) -> Tensor:
     return 1 - (1 - shift) * (1 - (dd - shift).clamp_min(0) / (spread + STRUCTURE_CONSTANT))
 
 
+def new_edges(x: Tensor, y: Tensor) -> Tensor:
+    """By how much more y differs from its surroundings than x does, (B, C, H, W); negative where detail is lost."""
+
+    def detail(v: Tensor) -> Tensor:
+        return 1 + (v - F.avg_pool2d(v, WINDOW, 1, WINDOW // 2, count_include_pad=False)).abs()
+
+    return detail(y) / detail(x) - 1
+
+
+def peak(e: Tensor) -> Tensor:
+    """The 4-norm over the picture, (B, C, ...) -> (B, C), without a pole in its gradient at 0."""
+    return (e.flatten(2).square().square().mean(2) + 1e-12) ** 0.25 - 1e-3
+
+
 def visible(x: Tensor, y: Tensor) -> Tensor:
-    """How visible the errors of y are: x, y (B, 3, H, W), 0..255 -> (B,), 0 if there are none; 1 is very much.
+    """How visible the errors of y are: x, y (B, 3, H, W), 0..255 -> (B,), 0 if there are none.
 
     Scales without a window are left out.
     """
-    total, scales = x.new_zeros(len(x)), 0
-    weights = constant(CHANNEL_WEIGHTS, x.device)
+    total = x.new_zeros(len(x))
     a, b = (linear_light(v.contiguous()) for v in (x, y))  # planes are faster here than pixels, in which the network has them
     for scale in range(SCALES):
         if scale:
             a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
         if min(a.shape[2:]) < WINDOW:
             break
-        e = structural_error(opponent_colours(a), opponent_colours(b)).flatten(2)  # (B, 3, windows)
-        peaks = (e.square().square().mean(2) + 1e-12) ** 0.25 - 1e-3  # without a pole in the gradient at 0
-        total, scales = total + ((e.mean(2) + PEAKS * peaks) * weights).sum(1), scales + 1
-    return total / max(scales, 1)
+        colours = opponent_colours(a), opponent_colours(b)
+
+        def of(*tables: tuple, scale: int = scale, colours: tuple[Tensor, Tensor] = colours) -> tuple[Tensor, ...]:
+            """The colours for which a table has weights, and these."""
+            used = [c for c in range(3) if any(t[scale][c] for t in tables)]
+            weights = (constant(tuple(t[scale][c] for c in used), x.device) for t in tables)
+            return *(
+                v[:, used[0] : used[-1] + 1] if used == list(range(used[0], used[-1] + 1)) else v[:, used] for v in colours
+            ), *weights
+
+        p, q, mean, most = of(MEAN, PEAK)
+        e = structural_error(p, q)
+        total = total + (e.flatten(2).mean(2) * mean + peak(e) * most).sum(1)
+        if any(EDGES[scale]) or any(LOST[scale]):
+            p, q, new, lost = of(EDGES, LOST)
+            d = new_edges(p, q)
+            total = total + (peak(d.clamp_min(0)) * new + peak((-d).clamp_min(0)) * lost).sum(1)
+    return total
 
 
-def distortion(x: Tensor, y: Tensor, visual: float) -> Tensor:
-    """-> (B,), on the scale of the mean squared error; visual: the share of the visible error, 0 to 1."""
+def visual_share(quality: Tensor) -> Tensor:
+    """Of the visible error in the distortion: (B,), 0 to 1; a sum of hinges, which a CUDA graph can hold."""
+    result, slope = torch.full_like(quality, VISUAL_SHARES[0][1]), 0.0
+    for (q, s), (after, then) in pairwise(VISUAL_SHARES):
+        result += ((then - s) / (after - q) - slope) * (quality - q).clamp_min(0)
+        slope = (then - s) / (after - q)
+    return result
+
+
+def distortion(x: Tensor, y: Tensor, visual: float | Tensor) -> Tensor:
+    """-> (B,), on the scale of the mean squared error; visual: the share of the visible error, 0 to 1, of all or of each."""
     mse = mean_squared_error(x, y)
-    return mse if visual == 0 else (1 - visual) * mse + visual * TYPICAL_MSE * visible(x, y)
+    if isinstance(visual, float | int) and visual == 0:
+        return mse
+    return (1 - visual) * mse + visual * TYPICAL_MSE * visible(x, y)
 
 
 def preview_error(x: Tensor, preview: Tensor) -> Tensor:
@@ -100,13 +144,17 @@ def preview_error(x: Tensor, preview: Tensor) -> Tensor:
     return mean_squared_error(F.avg_pool2d(x, BLOCK), preview)
 
 
-def rate_distortion(x: Tensor, y: Tensor, bits: Tensor, quality: Tensor, visual: float) -> tuple[Tensor, Tensor, Tensor]:
+def rate_distortion(
+    x: Tensor, y: Tensor, bits: Tensor, quality: Tensor, visual: float | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """-> the loss λ^(-1/2)·(bits/pixel + λ·distortion), bits per pixel and distortion (0..255, squared) of each picture, (B,) each.
+
+    visual: the share of the visible error, 0 to 1; by quality (`visual_share`) if it is None.
 
     With that factor it is about the same at every quality, and so a percent of the rate counts equally everywhere.
     """
     lam = quality_to_lambda(quality)
-    bpp, d = bits.sum(1) / (x.shape[2] * x.shape[3]), distortion(x, y, visual)
+    bpp, d = bits.sum(1) / (x.shape[2] * x.shape[3]), distortion(x, y, visual_share(quality) if visual is None else visual)
     return lam**-0.5 * (bpp + lam * d), bpp, d
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..network.device import bfloat16_is_fast
-from ..network.loss import PREVIEW_WEIGHT, VISUAL_SHARE
+from ..network.loss import PREVIEW_WEIGHT
 
 # Of the learning rate, once the weights are trained, for layers by their name; 1 for all others. The whole picture passes
 # through the linear ones, so the noise of their steps is noise in it: 30 steps at 6e-4 from trained weights raise the loss at
@@ -28,7 +28,7 @@ class Settings:
     warmup: int = 500  # steps
     average: float = 0.998  # decay of the moving average of the weights
     clip: float = 8.0  # norm of the gradient; most are 4 to 10
-    visual: float = VISUAL_SHARE  # share of the visible error in the distortion
+    visual: float | None = None  # share of the visible error in the distortion; None: by quality, see `visual_share`
     preview: float = PREVIEW_WEIGHT
     trained: bool = False  # what the run starts from: RATE_SHARES hold
     validation_pictures: int = 16
