@@ -8,14 +8,15 @@ import aecodec
 from aecodec import _core, effort
 from aecodec.effort import LEVELS
 from aecodec.model import shipped
-from aecodec.network.loss import VISUAL_SHARE, distortion
+from aecodec.network.loss import distortion, visual_share
 from aecodec.options import EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, quality_to_lambda
 
 
 def cost_of(photo: np.ndarray, size: int, decoded: np.ndarray, quality: int) -> float:
     """bits/pixel + λ·distortion, what training makes small"""
     x, y = (torch.from_numpy(p.astype(np.float32)).permute(2, 0, 1)[None] for p in (photo, decoded))
-    return 8 * size / (photo.size / 3) + quality_to_lambda(quality) * distortion(x, y, VISUAL_SHARE).item()
+    share = visual_share(torch.tensor([float(quality)]))
+    return 8 * size / (photo.size / 3) + quality_to_lambda(quality) * distortion(x, y, share).item()
 
 
 def cost(photo: np.ndarray, data: bytes, quality: int) -> float:

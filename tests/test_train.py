@@ -18,7 +18,7 @@ from aecodec.metrics import ssimulacra2
 from aecodec.model import Model, shipped
 from aecodec.network.codebook import Codebook
 from aecodec.network.fixed_point import restore
-from aecodec.network.loss import distortion, preview_error, rate_distortion, visible
+from aecodec.network.loss import VISUAL_SHARES, distortion, preview_error, rate_distortion, visible, visual_share
 from aecodec.network.network import Network, Shape, StageShape, compute_in, quality_features
 from aecodec.train import checkpoint, data
 from aecodec.train.data import Crops, is_validation, load, split, vivid
@@ -389,7 +389,7 @@ def test_the_visible_error_ranks_pictures_as_ssimulacra2_does(photo):
     apart, the same is the better."""
     x = torch.from_numpy(photo)[None].permute(0, 3, 1, 2).float()
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-    blur = torch.nn.functional.avg_pool2d(x, 5, 1, 2, count_include_pad=False) - x
+    blur = torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False) - x
     tint = torch.tensor([4.0, -4.0, 0.0])[None, :, None, None]
     changes = [2 * noise, 5 * noise, 12 * noise, blur, 0.3 * blur, 0.2 * (x.mean() - x), tint, 3 * tint]
     found = []
@@ -400,7 +400,14 @@ def test_the_visible_error_ranks_pictures_as_ssimulacra2_does(photo):
         assert abs(a - b) < 20 or (a > b) == (error_a < error_b), found
     assert visible(x, x).item() == 0
     assert distortion(x, x + 3, 0).item() == pytest.approx(9)
-    assert distortion(x, x + 3, 0.5).item() == pytest.approx(4.5 + 400 * visible(x, x + 3).item())
+    assert distortion(x, x + 3, 0.5).item() == pytest.approx(4.5 + 5 * visible(x, x + 3).item())
+
+
+def test_the_visible_share_goes_from_knot_to_knot():
+    for (quality, share), (after, then) in itertools.pairwise(VISUAL_SHARES):
+        middle = torch.tensor([quality, (quality + after) / 2, after])
+        expected = torch.tensor([share, (share + then) / 2, then])
+        torch.testing.assert_close(visual_share(middle), expected)
 
 
 def test_the_visible_error_has_a_gradient_everywhere(photo):

@@ -17,7 +17,7 @@ from ..options import quality_to_lambda
 from .codebook import Codebook
 from .device import bfloat16_is_fast, keep_memory
 from .fixed_point import restore
-from .loss import PREVIEW_WEIGHT, VISUAL_SHARE, distortion, preview_error
+from .loss import PREVIEW_WEIGHT, distortion, preview_error, visual_share
 from .modules import channels_last
 from .network import Network, Shape, compute_in, quality_features
 from .transforms import BLOCK
@@ -76,7 +76,7 @@ def descend(net: Network, codebook: Codebook, x: Tensor, inside: tuple[int, int]
         more = [m / gain for m, gain in zip(moves, gains, strict=True)]
         decoded: list[Tensor] = []
         y, bits = net.synthesise(features, q, codebook.quantise, decoded, more)
-        error = total(x[:, :, :h, :w], y[:, :, :h, :w], lam, shape.multiple)
+        error = total(x[:, :, :h, :w], y[:, :, :h, :w], quality, shape.multiple)
         error = error + PREVIEW_WEIGHT * lam.mean() * preview_error(x, net.reduced(decoded)) * (h * w)
         cost = bits.sum() + error  # in bits
         if cost.item() < least:
@@ -90,10 +90,11 @@ def descend(net: Network, codebook: Codebook, x: Tensor, inside: tuple[int, int]
     return [m / gain for m, gain in zip(best, gains, strict=True)]
 
 
-def total(x: Tensor, y: Tensor, lam: Tensor, unit: int) -> Tensor:
-    """λ times the distortion, summed over pixels. lam: (1,), or a map (1, rows, columns) of `unit` pixels; with a map the
+def total(x: Tensor, y: Tensor, quality: Tensor, unit: int) -> Tensor:
+    """λ times the distortion, summed over pixels. quality: (1,), or a map (1, rows, columns) of `unit` pixels; with a map the
     distortion is the squared error alone, which is of a place."""
+    lam = quality_to_lambda(quality)
     if lam.dim() == 1:
-        return lam * distortion(x, y, VISUAL_SHARE) * x[0, 0].numel()
+        return lam * distortion(x, y, visual_share(quality)) * x[0, 0].numel()
     weights = lam.repeat_interleave(unit, 1).repeat_interleave(unit, 2)[:, : x.shape[2], : x.shape[3]]
     return (weights * ((x - y) ** 2).mean(1)).sum()
