@@ -203,10 +203,11 @@ class Run:
         does is in which codes are chosen, and that only a difference shows.
         """
         bias, found = self.tuned.log_gain.bias, []
+        before = bias.clone()
         for delta in (GAIN_DELTA, -GAIN_DELTA):
-            bias.add_(delta)
+            bias.copy_(before + delta)
             found.append(self.losses(x, quality)[0])
-            bias.sub_(delta)
+        bias.copy_(before)  # to the bit, which adding and subtracting would not be: the next part is to see the same
         slope = (found[0] - found[1]) / (GAIN_DELTA * (found[0] + found[1]))  # (B,) of the log of the loss
         return (slope[:, None] * quality_features(quality)[:, :GAIN_FEATURES]).mean(0)
 
