@@ -180,7 +180,7 @@ def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, thre
     mask = None if found.layer is None or found.layer.step > 1 or found.cost >= found.codewords else found.layer.mask
     drawn = few if few.all() or mask is None else mask
     inside = np.ascontiguousarray(expanded(drawn, *samples.shape[:2]))
-    shown, exact = Shown(*fewer_colours(samples, lam, inside, threads)), Shown(samples, np.zeros(inside.shape, np.float32))
+    shown, exact = Shown(*fewer_colours(samples, lam, inside, threads)), Shown(samples, np.broadcast_to(np.float32(0), inside.shape))
     if drawn is few:
         return drawn_plan(shown, exact, few, others, lam, threads, found)
     some = tried_rows(len(others), others.size)
