@@ -260,6 +260,18 @@ def test_drawings_have_fewer_shades():
     assert sizes == sorted(sizes) and sizes[0] < exact / 3 and sizes[-1] < exact / 1.5
 
 
+def test_it_costs_no_more_than_exact_pixels(page, halftone, photo):
+    """Bits and λ times the error; also of few colours in a pattern that no codewords follow."""
+    rng = np.random.default_rng(4)
+    few = np.repeat(rng.integers(0, 256, (40, 3)).astype(np.uint8)[rng.integers(0, 40, (64, 128))], 2, 0)
+    for pixels in (page, halftone, few, np.concatenate([few, photo[:64, :128]])):
+        exact = 8 * len(aecodec.compress(pixels, lossless=True))
+        for quality in (60, 95):
+            data = aecodec.compress(pixels, quality)
+            error = np.square(aecodec.decompress(data).astype(float) - pixels).sum() / 3
+            assert 8 * len(data) + quality_to_lambda(quality) * error < 1.05 * exact
+
+
 def test_estimates_are_of_the_right_size(page, photo):
     """Of codewords: bits and λ times the error."""
     for pixels in (photo, photo[:, :, 1]):

@@ -191,7 +191,7 @@ class Job:
                 found = min(found, self.codewords(), key=self.cost)
         else:
             found = self.layered(layer, chosen.shown) if chosen.cost < chosen.codewords else self.codewords()
-        near = not found.lossless and 8 * len(found.data) >= DOUBT * chosen.lossless
+        near = not found.lossless and (chosen.doubtful or 8 * len(found.data) >= DOUBT * chosen.lossless)
         return min(found, self.exact(), key=self.cost) if near else found
 
     def codewords(self) -> Encoding:

@@ -46,6 +46,7 @@ class Plan:
     codewords: float  # with no layer
     lossless: float  # with all pixels in steps of 1
     shown: np.ndarray | None = None  # the picture in fewer colours, if the layer is to show that: uint8 (H, W, C)
+    doubtful: bool = False  # whether exact pixels may cost less after all
 
     @property
     def is_whole(self) -> bool:
@@ -180,7 +181,10 @@ def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, thre
     mask = None if found.layer is None or found.layer.step > 1 or found.cost >= found.codewords else found.layer.mask
     drawn = few if few.all() or mask is None else mask
     inside = np.ascontiguousarray(expanded(drawn, *samples.shape[:2]))
-    shown, exact = Shown(*fewer_colours(samples, lam, inside, threads)), Shown(samples, np.broadcast_to(np.float32(0), inside.shape))
+    shown, exact = (
+        Shown(*fewer_colours(samples, lam, inside, threads)),
+        Shown(samples, np.broadcast_to(np.float32(0), inside.shape)),
+    )
     if drawn is few:
         return drawn_plan(shown, exact, few, others, lam, threads, found)
     some = tried_rows(len(others), others.size)
@@ -225,7 +229,8 @@ def drawn_plan(shown: Shown, exact: Shown, few: np.ndarray, others: np.ndarray, 
     if min(totals, default=math.inf) >= min(found.codewords, rival):
         return found
     mask = masks[int(np.argmin(totals))]
-    return replace(found, layer=Layer(1, None if mask.all() else mask), cost=min(totals), shown=shown.samples)
+    layer = Layer(1, None if mask.all() else mask)
+    return replace(found, layer=layer, cost=min(totals), shown=shown.samples, doubtful=found.is_exact and layer.mask is not None)
 
 
 def tried_rows(rows: int, blocks: int) -> np.ndarray:
