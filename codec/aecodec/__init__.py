@@ -81,7 +81,8 @@ def compress(
 ) -> bytes:
     """Compresses a picture to the bytes of an .aec file.
 
-    What is synthetic (text, charts, screenshots), the whole picture or parts of it, is kept without loss if that costs less.
+    What is synthetic (text, charts, screenshots), the whole picture or parts of it, is kept in a lossless layer if that costs
+    less: exactly, or in fewer shades.
 
     Args:
         image: a uint8 or uint16 array (H, W, 3), (H, W), (H, W, 4) or (H, W, 2) of RGB or gray, the last two with alpha; or a

@@ -51,7 +51,13 @@ def info(source: Path, folder: Path | None, force: bool, as_json: bool, limit_pi
         click.echo(f"{name}: {size} bytes")
     layer = sum(c["bytes"] for c in facts["chunks"] if c["type"] in "LM")
     if layer:
-        kind = "pixels without loss" if facts["lossless"] else "a layer of some pixels" if facts["mixed"] else "pixels in steps"
+        kind = (
+            "pixels without loss"
+            if facts["lossless"]
+            else "a layer of some pixels"
+            if facts["mixed"]
+            else "a layer of all pixels, in steps or fewer colours"
+        )
         click.echo(f"{kind}: {layer} bytes")
     if facts["protected"]:
         click.echo(f"protective copy: {sum(c['bytes'] for c in facts['chunks'] if c['type'] == 'p')} bytes")
