@@ -178,8 +178,9 @@ def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, thre
         return found
     if few.mean() > MOSTLY:
         few[:] = True
-    mask = None if found.layer is None or found.layer.step > 1 or found.cost >= found.codewords else found.layer.mask
-    drawn = few if few.all() or mask is None else mask
+    everything = np.ones_like(few)
+    kept = found.kept(everything)
+    drawn = few if few.all() or kept is None or kept is everything else kept
     inside = np.ascontiguousarray(expanded(drawn, *samples.shape[:2]))
     shown, exact = (
         Shown(*fewer_colours(samples, lam, inside, threads)),

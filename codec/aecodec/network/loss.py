@@ -90,6 +90,13 @@ def peak(e: Tensor) -> Tensor:
     return (e.flatten(2).square().square().mean(2) + 1e-12) ** 0.25 - 1e-3
 
 
+def weighed(tables: tuple, scale: int) -> slice:
+    """The colours for which one of the tables has weights at a scale, and what is between them; a slice, as a CUDA graph cannot
+    take a list of them."""
+    used = [c for c in range(3) if any(t[scale][c] for t in tables)]
+    return slice(used[0], used[-1] + 1) if used else slice(0)
+
+
 def visible(x: Tensor, y: Tensor) -> Tensor:
     """How visible the errors of y are: x, y (B, 3, H, W), 0..255 -> (B,), 0 if there are none.
 
@@ -102,23 +109,15 @@ def visible(x: Tensor, y: Tensor) -> Tensor:
             a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
         if min(a.shape[2:]) < WINDOW:
             break
-        colours = opponent_colours(a), opponent_colours(b)
-
-        def of(*tables: tuple, scale: int = scale, colours: tuple[Tensor, Tensor] = colours) -> tuple[Tensor, ...]:
-            """The colours for which a table has weights, and these."""
-            used = [c for c in range(3) if any(t[scale][c] for t in tables)]
-            weights = (constant(tuple(t[scale][c] for c in used), x.device) for t in tables)
-            return *(
-                v[:, used[0] : used[-1] + 1] if used == list(range(used[0], used[-1] + 1)) else v[:, used] for v in colours
-            ), *weights
-
-        p, q, mean, most = of(MEAN, PEAK)
-        e = structural_error(p, q)
-        total = total + (e.flatten(2).mean(2) * mean + peak(e) * most).sum(1)
-        if any(EDGES[scale]) or any(LOST[scale]):
-            p, q, new, lost = of(EDGES, LOST)
-            d = new_edges(p, q)
-            total = total + (peak(d.clamp_min(0)) * new + peak((-d).clamp_min(0)) * lost).sum(1)
+        p, q = opponent_colours(a), opponent_colours(b)
+        mean, most, new, lost = (constant(table[scale], x.device) for table in (MEAN, PEAK, EDGES, LOST))
+        used = weighed((MEAN, PEAK), scale)
+        e = structural_error(p[:, used], q[:, used])
+        total = total + (e.flatten(2).mean(2) * mean[used] + peak(e) * most[used]).sum(1)
+        used = weighed((EDGES, LOST), scale)
+        if used.stop:
+            d = new_edges(p[:, used], q[:, used])
+            total = total + (peak(d.clamp_min(0)) * new[used] + peak((-d).clamp_min(0)) * lost[used]).sum(1)
     return total
 
 
