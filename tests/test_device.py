@@ -79,6 +79,8 @@ def test_a_device_that_is_not_there_is_a_clear_error(photo, tmp_path):
         aecodec.compress(photo, device="cuda")
     with pytest.raises(OptionError, match="cpu, cuda"):
         aecodec.compress(photo, device="tpu")
+    with pytest.raises(OptionError, match="cpu, cuda"):
+        aecodec.compress(photo, device="tpu", lossless=True)
     for name in ("a.png", "b.png"):
         Image.fromarray(photo).save(tmp_path / name)
     command = [sys.executable, "-m", "aecodec", "compress", "a.png", "b.png", "--device", "cuda"]

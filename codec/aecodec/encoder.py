@@ -147,11 +147,11 @@ def encode(
     """
     if mode not in MODES:
         raise OptionError(f"mode must be one of {', '.join(MODES)}, not {mode}")
-    threads = whole("threads", threads, 0)
+    threads, level = whole("threads", threads, 0), level_of(effort, device)
     if mode == "lossless":
         return encode_lossless(picture, effort)
     model, eight = model or shipped(), picture.eight_bit()
-    colour, level = GRAY if picture.gray else NEUTRAL if eight.neutral else RGB, level_of(effort, device)
+    colour = GRAY if picture.gray else NEUTRAL if eight.neutral else RGB
     header = header_for(picture.height, picture.width, quality, colour, model, protect)
     qualities = None if roi is None else quality_map.of_roi(roi, header)
     job = Job(picture, eight, header, model, level, threads, methods_for(picture, effort), protect, qualities)

@@ -16,7 +16,11 @@ def padded(side: int) -> int:
 
 
 def encoding_memory(height: int, width: int) -> int:
-    """Bytes that coding a picture takes at most, besides its pixels."""
+    """Bytes that coding a picture as codewords takes at most, besides its pixels.
+
+    Packing pixels without loss takes libwebp and libpng up to 48 for each, which nothing here can lower: `compress` has a limit of
+    pixels for that.
+    """
     return ENCODED_COLUMN * padded(width) + ENCODED_PIXEL * padded(height) * padded(width)
 
 

@@ -27,8 +27,6 @@ constexpr int kNone = -1;  // the label of a pixel that stays as it is
 
 using Colour = std::array<float, 3>;  // of gray the first alone
 
-uint32_t hash(uint32_t number, int bits) { return number * 0x9e3779b1u >> (32 - bits); }
-
 template <int channels>
 uint32_t number_of(const uint8_t* pixel) {
     if constexpr (channels == 1) return pixel[0];

@@ -106,8 +106,6 @@ void codeword_costs_of(const Samples& samples, float lambda, int threads, float*
     });
 }
 
-uint32_t hash(uint32_t colour) { return (colour * 2654435761u) >> (32 - kHashBits); }
-
 // What pixels of a row are: their colours, as numbers, and whether each is neither like the pixel to the left or above
 // nor on a plane with them. Above the first row is the row itself.
 template <int channels>
@@ -154,7 +152,7 @@ std::vector<float> rarities(const Samples& s) {
         if (y / kCountedRows % every) continue;
         row.read(y);
         for (int64_t x = 0; x < s.width; ++x) {
-            counts[hash(row.colours[x])] += row.is_new[x];
+            counts[hash(row.colours[x], kHashBits)] += row.is_new[x];
             all += row.is_new[x];
         }
     }
@@ -195,7 +193,7 @@ void layer_costs_of(const Samples& samples, int threads, float* costs, uint8_t* 
         ++run[0];
         for (int64_t x = 1; x < samples.width; ++x) {
             const int is_new = row.is_new[x];
-            const float fresh = std::min(rarity[hash(row.colours[x])],
+            const float fresh = std::min(rarity[hash(row.colours[x], kHashBits)],
                                          residuals.bits<channels>(here + x * channels, above + x * channels));
             cost[x / kBlock] += (is_new ? fresh : kRun) + kTurn * static_cast<float>(is_new ^ row.is_new[x - 1]);
             run[x / kBlock] = static_cast<uint8_t>(run[x / kBlock] + 1 - is_new);

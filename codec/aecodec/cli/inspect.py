@@ -51,14 +51,7 @@ def info(source: Path, folder: Path | None, force: bool, as_json: bool, limit_pi
         click.echo(f"{name}: {size} bytes")
     layer = sum(c["bytes"] for c in facts["chunks"] if c["type"] in "LM")
     if layer:
-        kind = (
-            "pixels without loss"
-            if facts["lossless"]
-            else "a layer of some pixels"
-            if facts["mixed"]
-            else "a layer of all pixels, in steps or fewer colours"
-        )
-        click.echo(f"{kind}: {layer} bytes")
+        click.echo(f"{kind_of_layer(facts)}: {layer} bytes")
     if facts["protected"]:
         click.echo(f"protective copy: {sum(c['bytes'] for c in facts['chunks'] if c['type'] == 'p')} bytes")
     for stream in facts["streams"]:
@@ -67,6 +60,14 @@ def info(source: Path, folder: Path | None, force: bool, as_json: bool, limit_pi
         click.echo(f"codes at {' and '.join(stream['scales'])}: {stream['bytes']} bytes in {each}")
     for number, stage in enumerate(facts.get("stages", ())):
         click.echo(f"stage {number}, at {stage['scale']}: {stage['bytes']} bytes, together {stage['together']}: {stage['picture']}")
+
+
+def kind_of_layer(facts: dict[str, Any]) -> str:
+    if facts["lossless"]:
+        return "pixels without loss"
+    if facts["mixed"]:
+        return "a layer of some pixels"
+    return "a layer of all pixels, in steps or fewer colours"
 
 
 def write_stages(data: bytes, folder: Path, force: bool, limit_pixels: int, limit_memory: int) -> list[dict[str, Any]]:
