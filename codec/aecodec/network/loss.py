@@ -27,6 +27,7 @@ LOST = ((0, 17.4, 0), (0, 1.0, 0), (0, 0, 0), (0, 0, 0), (0, 0, 1.0))
 TYPICAL_MSE = 10.0  # an MSE that costs as much as a visible error of 1: their ratio on validation pictures, 6 to 13
 # (quality, share of the visible error in the distortion, the rest being the MSE), linear between.
 VISUAL_SHARES = ((1, 0.3), (20, 0.3), (45, 0.6), (100, 0.6))
+EXCESS = 1 / 8  # of what is beyond 0..255, see `shown`
 # Of the preview's MSE. It is a thumbnail, and with 1.25 its stage took a third to half of the bytes at low rates.
 PREVIEW_WEIGHT = 0.25
 
@@ -130,8 +131,19 @@ def visual_share(quality: Tensor) -> Tensor:
     return result
 
 
+def shown(x: Tensor, y: Tensor) -> Tensor:
+    """What is shown of y, which stands for x: 0..255. Shapes are equal.
+
+    Samples beyond cost nothing where x is at that end, and so a texture that one of the colours is too dark or too bright to have is
+    coded as if all had it. Elsewhere a part of the excess stays, as a gradient needs to know the way back.
+    """
+    inside = y.clamp(0, 255)
+    return inside + EXCESS * (y - inside) * (inside != x)
+
+
 def distortion(x: Tensor, y: Tensor, visual: float | Tensor) -> Tensor:
     """-> (B,), on the scale of the mean squared error; visual: the share of the visible error, 0 to 1, of all or of each."""
+    y = shown(x, y)
     mse = mean_squared_error(x, y)
     if isinstance(visual, float | int) and visual == 0:
         return mse
@@ -140,7 +152,8 @@ def distortion(x: Tensor, y: Tensor, visual: float | Tensor) -> Tensor:
 
 def preview_error(x: Tensor, preview: Tensor) -> Tensor:
     """x: (B, C, H, W); preview: of its blocks' means (B, C, H / BLOCK, W / BLOCK), 0..255 -> the MSE (B,)."""
-    return mean_squared_error(F.avg_pool2d(x, BLOCK), preview)
+    means = F.avg_pool2d(x, BLOCK)
+    return mean_squared_error(means, shown(means, preview))
 
 
 def rate_distortion(
