@@ -399,8 +399,19 @@ def test_the_visible_error_ranks_pictures_as_ssimulacra2_does(photo):
     for (a, error_a), (b, error_b) in itertools.combinations(found, 2):
         assert abs(a - b) < 20 or (a > b) == (error_a < error_b), found
     assert visible(x, x).item() == 0
-    assert distortion(x, x + 3, 0).item() == pytest.approx(9)
-    assert distortion(x, x + 3, 0.5).item() == pytest.approx(4.5 + 5 * visible(x, x + 3).item())
+    dark = x.clamp(max=250)
+    assert distortion(dark, dark + 3, 0).item() == pytest.approx(9)
+    assert distortion(dark, dark + 3, 0.5).item() == pytest.approx(4.5 + 5 * visible(dark, dark + 3).item())
+
+
+def test_what_is_beyond_the_range_costs_nothing_at_its_end():
+    x = torch.tensor([0.0, 255, 0, 255, 10, 250]).reshape(1, 1, 2, 3).expand(1, 3, 2, 3).clone()
+    y = torch.tensor([-90.0, 300, 4, 250, -8, 263]).reshape(1, 1, 2, 3).expand(1, 3, 2, 3).clone().requires_grad_()
+    small, large = distortion(x, x, 0).item(), distortion(x, y, 0)
+    assert small == 0 and large.item() == pytest.approx((4**2 + 5**2 + (10 + 1) ** 2 + (5 + 1) ** 2) / 6)
+    large.sum().backward()
+    slopes = y.grad[0, 0].flatten()
+    assert slopes[:2].tolist() == [0, 0] and (slopes[2:].sign() == torch.tensor([1, -1, -1, 1])).all()
 
 
 def test_the_visible_share_goes_from_knot_to_knot():

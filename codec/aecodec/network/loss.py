@@ -134,8 +134,8 @@ def visual_share(quality: Tensor) -> Tensor:
 def shown(x: Tensor, y: Tensor) -> Tensor:
     """What is shown of y, which stands for x: 0..255. Shapes are equal.
 
-    Samples beyond cost nothing where x is at that end, and so a texture that one of the colours is too dark or too bright to have is
-    coded as if all had it. Elsewhere a part of the excess stays, as a gradient needs to know the way back.
+    Samples beyond cost nothing where x is at that end, and so a texture that one colour is too dark or too bright to have is coded
+    as if all had it. Elsewhere a part of the excess stays, as a gradient needs to know the way back.
     """
     inside = y.clamp(0, 255)
     return inside + EXCESS * (y - inside) * (inside != x)

@@ -17,7 +17,7 @@ from ..options import quality_to_lambda
 from .codebook import Codebook
 from .device import bfloat16_is_fast, keep_memory
 from .fixed_point import restore
-from .loss import PREVIEW_WEIGHT, distortion, preview_error, visual_share
+from .loss import PREVIEW_WEIGHT, distortion, preview_error, shown, visual_share
 from .modules import channels_last
 from .network import Network, Shape, compute_in, quality_features
 from .transforms import BLOCK
@@ -97,4 +97,4 @@ def total(x: Tensor, y: Tensor, quality: Tensor, unit: int) -> Tensor:
     if lam.dim() == 1:
         return lam * distortion(x, y, visual_share(quality)) * x[0, 0].numel()
     weights = lam.repeat_interleave(unit, 1).repeat_interleave(unit, 2)[:, : x.shape[2], : x.shape[3]]
-    return (weights * ((x - y) ** 2).mean(1)).sum()
+    return (weights * ((x - shown(x, y)) ** 2).mean(1)).sum()
