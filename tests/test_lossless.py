@@ -65,6 +65,20 @@ def test_drawings_of_every_kind_are_exact(kind, photo):
             assert len(data) < 0.6 * len(encoder.encode(Picture(pixels), quality, mode="lossy").data)
 
 
+@pytest.mark.parametrize("kind", ["pixels enlarged", "chequer of pixels", "two colours in turn"])
+def test_patterns_of_which_estimates_know_little_are_exact(kind, photo):
+    y, x = np.mgrid[:256, :256]
+    pixels = {
+        "pixels enlarged": (photo[::6, ::6][:24, :32] // 64 * 80).repeat(8, 0).repeat(8, 1),  # on the grid of the DCT
+        "chequer of pixels": ((x + y) % 2 * 255).astype(np.uint8),
+        "two colours in turn": np.where(((x + y) % 2 == 0)[..., None], np.uint8([255, 240, 0]), np.uint8([0, 30, 90])),
+    }[kind]
+    for quality in (10, 60, 95):
+        data = aecodec.compress(pixels, quality)
+        np.testing.assert_array_equal(aecodec.decompress(data), pixels)
+        assert len(data) < 0.6 * len(encoder.encode(Picture(pixels), quality, mode="lossy").data)
+
+
 @pytest.mark.parametrize("kind", ["gray", "alpha", "RGB"])
 def test_every_way_to_decode(screen, kind):
     picture = {"gray": screen[:, :, 0], "alpha": np.dstack([screen, screen[:, :, 1]]), "RGB": screen}[kind]

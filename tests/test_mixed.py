@@ -294,3 +294,35 @@ def test_what_codewords_see_is_smooth_inside(page):
     all_of_it = segment.filled(page, np.ones_like(mask))
     assert all_of_it.shape == page.shape
     np.testing.assert_array_equal(all_of_it[flat], page[flat])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_noise_is_kept_in_the_steps_that_cost_least(channels):
+    noise = np.random.default_rng(0).integers(0, 256, (128, 128, channels), np.uint8)
+    picture = Picture(noise if channels == 3 else noise[:, :, 0])
+    for quality in (75, 90, 100):
+        lam = quality_to_lambda(quality)
+
+        def cost(data: bytes, lam: float = lam) -> float:
+            return 8 * len(data) + lam * np.square(picture.pixels - aecodec.decompress(data).astype(float)).mean() * 128**2
+
+        chosen = cost(encoder.encode(picture, quality).data)
+        assert chosen <= 1.02 * min(cost(encoder.encode_in_steps(picture, step).data) for step in (1, 2, 4, 8, 16))
+
+
+def test_a_size_that_only_codewords_fit_into(page):
+    least = len(encoder.encode(Picture(page), 1, mode="lossy").data)
+    assert least + 50 < len(encoder.encode(Picture(page), 1).data)
+    assert len(for_size(Picture(page), least + 50).encoding.data) <= least + 50
+
+
+def test_targets_where_sizes_do_not_rise_with_the_quality(page):
+    """As exact text and text of fewer colours take turns. None of twenty qualities makes a better file for a size, nor a smaller
+    one for a PSNR."""
+    picture = Picture(page)
+    files = [encoder.encode(picture, quality).data for quality in range(1, 21)]
+    found = [(len(f), psnr(page, aecodec.decompress(f))) for f in files]
+    for size, score in found[2::6]:
+        best = for_size(picture, size).encoding.data
+        assert len(best) <= size and psnr(page, aecodec.decompress(best)) >= score
+        assert len(for_psnr(picture, score).encoding.data) <= size

@@ -1,9 +1,11 @@
 """What blocks cost, by the engine and by NumPy; and which go to the layer."""
 
+import time
+
 import numpy as np
 import pytest
 
-from aecodec import _core, segment
+from aecodec import _core, plan, segment
 from aecodec.options import quality_to_lambda
 
 SIZES = [(40, 56, 3), (33, 17, 3), (8, 8, 1), (1, 1, 3), (1, 70, 1), (50, 3, 3)]
@@ -135,6 +137,43 @@ def test_paper_stays_as_white_as_it_is():
     page[::8, ::8] = 240
     found, _ = _core.fewer_colours(page, 0.001)
     assert (found == 250).all()
+
+
+def test_paper_with_specks_stays_as_white_as_it_is():
+    """Though one pixel in twelve has specks that become as white."""
+    rng = np.random.default_rng(0)
+    page = np.full((256, 256, 3), 255, np.uint8)
+    page[rng.random((256, 256)) < 0.08] = [241, 240, 239]
+    page[192:] = rng.integers(0, 230, (1500, 3), dtype=np.uint8)[rng.integers(0, 1500, (8, 32))].repeat(8, 0).repeat(8, 1)
+    white = (page == 255).all(2)
+    for lam in (0.001, 0.003, 0.01):
+        assert (_core.fewer_colours(page, lam)[0][white] == 255).all()
+
+
+def test_no_colours_take_much_longer_than_others():
+    """Colours whose products with a constant, as tables of hashes use it, begin alike; against as many others."""
+    numbers = np.arange(1 << 24, dtype=np.uint64)
+    alike = numbers[(numbers * 0x9E3779B1 & 0xFFFFFFFF) < 1 << 26][: 1 << 17]
+    times = []
+    for chosen in (alike, np.random.default_rng(0).permutation(numbers)[: len(alike)]):
+        colours = np.stack([chosen >> 16 & 255, chosen >> 8 & 255, chosen & 255], 1).astype(np.uint8)
+        picture = np.ascontiguousarray(colours.reshape(256, -1, 3).repeat(2, 1))
+        start = time.perf_counter()
+        _core.fewer_colours(picture, 0.001, threads=1)
+        times.append(time.perf_counter() - start)
+    assert times[0] < 4 * times[1] + 0.5, times
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_step_for_noise(channels):
+    """The power of two for which bits and error of uniform noise cost least, or one of those beside it if that is hardly worse."""
+
+    def cost(step: float, lam: float) -> float:
+        return -channels * np.log2(step) + lam * (step**2 - 1) / 12
+
+    for lam in np.geomspace(0.1, 20, 40):
+        if step := plan.step_for(lam, channels):
+            assert cost(step, lam) <= min(cost(s, lam) for s in (1, 2, 4, 8, 16)) + 0.6 * channels
 
 
 def test_fewer_colours_of_wrong_shapes():

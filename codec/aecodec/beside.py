@@ -1,5 +1,6 @@
 """Pieces of work beside one another."""
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -21,6 +22,18 @@ def beside(work: Callable[[], T], threads: int) -> Callable[[], T]:
 
 
 def together(works: Sequence[Callable[[], T]], threads: int) -> list[T]:
-    """What all of them return."""
-    others = [beside(w, threads) for w in works[1:]]
-    return [w() for w in (*works[:1], *others)]
+    """What all of them return. threads: 0 for one a core; no more are at work than that.
+
+    If one of them fails, those that were not started are left out.
+    """
+    if threads == 1 or len(works) < 2:
+        return [w() for w in works]
+    pool = ThreadPoolExecutor(min(len(works), threads or os.cpu_count() or 1))
+    try:
+        results = [pool.submit(w) for w in works]
+    except RuntimeError:  # no more threads
+        return [w() for w in works]
+    else:
+        return [r.result() for r in results]
+    finally:
+        pool.shutdown(cancel_futures=True)

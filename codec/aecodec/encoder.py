@@ -27,10 +27,8 @@ from .sixteen_bit import is_eight
 # Smaller tiles make regions cheaper: of 12 megapixels, a region of 256x256 takes 8 to 30 % of the whole with tiles of 512 pixels,
 # and 20 to 40 % with 1024. They cost 0.1 to 0.3 % of the file there, and more in a small picture.
 TILE_LOG2, TILE_LOG2_OF_LARGE, LARGE = 10, 9, 1 << 22
-PROTECTED_TILE_LOG2, PROTECTED_TILES = (
-    8,
-    4,
-)  # at most; at least, if smaller tiles can do it: what is lost is small, and so is its copy
+# At most; and at least so many, if smaller tiles can do it: what is lost is small, and so is its copy.
+PROTECTED_TILE_LOG2, PROTECTED_TILES = 8, 4
 PNG_PIXELS, LONG_EFFORT = 1 << 16, 7
 DOUBT = 0.85  # of an estimated cost: what is below that needs no comparison with what was estimated
 
@@ -40,8 +38,9 @@ class Encoding:
     """A compressed picture, and what the prior expected it to take."""
 
     data: bytes
-    predicted_bits: list[float]  # a stage; empty if the pixels are kept without loss
+    predicted_bits: list[float]  # a stage; empty if all pixels are in a layer
     lossless: bool = False
+    layered: bool = False  # whether some pixels are in a layer, or all
 
 
 def header_for(height: int, width: int, quality: int, colour: int, model: Model, protect: bool = False) -> Header:
@@ -93,7 +92,7 @@ def encode_lossless(picture: Picture, effort: int = EFFORT_DEFAULT) -> Encoding:
     if picture.alpha is not None:
         joint = lossless.pack(picture.to_array(), methods)
         found.append(container.write(Contents(header, [], picture.metadata, b"", joint)))
-    return Encoding(min(found, key=len), [], lossless=True)
+    return Encoding(min(found, key=len), [], lossless=True, layered=True)
 
 
 def methods_for(picture: Picture, effort: int) -> Methods:
@@ -184,7 +183,10 @@ class Job:
         """The plan's, or another where the plan's estimates are close."""
         layer = chosen.layer
         if layer is None or DOUBT * chosen.cost > chosen.codewords:
-            return self.codewords()
+            found = self.codewords()
+            if 8 * len(found.data) > chosen.lossless:  # flat blocks, whose edges are all between them, are estimated as cheap
+                found = min(found, self.exact(), key=self.cost)
+            return found
         if chosen.is_whole:
             found = self.exact() if chosen.is_exact else self.layered(layer, chosen.shown)
             if self.cost(found) >= DOUBT * chosen.codewords:
@@ -207,7 +209,8 @@ class Job:
     def exact(self) -> Encoding:
         """All pixels without loss, in 8 bits if they have no more."""
         picture = self.picture if self.original.sixteen_bits and is_eight(self.original.to_array()) else self.original
-        return Encoding(written(picture, self.header, [], lossless.pack(picture.pixels, self.methods)), [], lossless=True)
+        data = written(picture, self.header, [], lossless.pack(picture.pixels, self.methods))
+        return Encoding(data, [], lossless=True, layered=True)
 
     def layered(self, layer: Layer, shown: np.ndarray | None = None) -> Encoding:
         """Some pixels in a layer, and the others as codewords; or all in a layer of larger steps, or of fewer colours.
@@ -218,11 +221,12 @@ class Job:
         samples = divided(pixels if shown is None else shown.reshape(pixels.shape), layer.step)
         if layer.mask is None:
             payload = lossless.pack(samples, self.methods)
-            return Encoding(written(self.picture, self.header, [], payload, layer, self.protect), [])
+            return Encoding(written(self.picture, self.header, [], payload, layer, self.protect), [], layered=True)
         inside = blanked(samples, expanded(layer.mask, *pixels.shape[:2]))
         packed = beside(lambda: lossless.pack(inside, replace(self.methods, png=False)), self.threads)
         streams, bits = self.coded(filled(self.picture.rgb(), layer.mask))
-        return Encoding(written(self.picture, self.header, streams, packed(), layer, self.protect, self.qualities), bits)
+        data = written(self.picture, self.header, streams, packed(), layer, self.protect, self.qualities)
+        return Encoding(data, bits, layered=True)
 
     def cost(self, encoding: Encoding) -> float:
         """Bits, and λ times the squared error of what they decode to, summed over pixels."""

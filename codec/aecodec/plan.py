@@ -28,8 +28,9 @@ QUICK = Methods(1, png=False)
 MOST = 2.0  # times its estimate: more is hardly drawn
 BAND, BANDS = 8, 3  # rows of blocks: of every 24, 8 are tried
 REPEATED = 1.25  # the more of what is drawn repeats itself, the more a part of it costs beside the whole: measured
-STEP_FACTOR, STEP_MAX = 16.0, 16  # a step is the power of two nearest to the root of 16 / λ
-FEW = 32  # colours of a block's 64 pixels: more are hardly drawn,
+STEP_FACTOR, STEP_MAX = 16 / 3, 16  # a step is the power of two nearest to the root of 16 / λ; for gray, of a third
+VERY_FEW = 4  # colours of a block's 64 pixels: a pattern,
+FEW = 32  # colours: more are hardly drawn,
 MOSTLY = 0.9  # unless most blocks have fewer
 DEAR = 1.3  # times their estimate do codewords cost in a drawing, where their blocks have edges all around
 OTHER = 0.1  # of the blocks, by which a mask differs that is worth a trial of its own
@@ -75,11 +76,11 @@ def plan(pixels: np.ndarray, lam: float, threads: int = 0, near: bool = True) ->
         return Plan(None, math.inf, math.nan, math.nan)
     others, (costs, runs) = codeword_costs(samples, lam, threads), layer_costs(samples, threads)
     drawn = runs > DRAWN * BLOCK**2
-    hopeful = drawn & (others > HOPE * costs)
+    hopeful = drawn & (others > HOPE * costs) | patterns(samples, runs, threads)
     exact = tried(samples, costs, smoothed(np.where(hopeful, np.float32(1), np.float32(-1))))
     total, lossless = float(others.sum()), float(exact.sum())
     found = Plan(None, math.inf, total, lossless)
-    coarse = step_for(lam)
+    coarse = step_for(lam, samples.shape[2])
     for step in (1, coarse) if coarse and noise_may_pay(samples, lam, coarse, threads) else (1,):
         costs = exact
         if step > 1:
@@ -101,10 +102,12 @@ def sampled(samples: np.ndarray) -> np.ndarray:
 
 def is_plain(samples: np.ndarray, lam: float, threads: int) -> bool:
     """Whether a sample says that there is nothing for a layer: little is drawn and dear with codewords, and noise is not dear."""
-    some, step = sampled(samples), step_for(lam)
+    some, step = sampled(samples), step_for(lam, samples.shape[2])
     costs, runs = layer_costs(some, threads)
     drawn = runs > DRAWN * BLOCK**2
     if drawn.mean() > MUCH:
+        return False
+    if patterns(some, runs, threads).mean() > HARDLY:
         return False
     if drawn.mean() > HARDLY:
         others = codeword_costs(some, lam, threads)
@@ -112,6 +115,11 @@ def is_plain(samples: np.ndarray, lam: float, threads: int) -> bool:
         if gain > max(LEAST_GAIN * some.size / samples.size, HARDLY * float(others.sum())):
             return False
     return not (step and noise_may_pay(samples, lam, step, threads))
+
+
+def patterns(samples: np.ndarray, runs: np.ndarray, threads: int) -> np.ndarray:
+    """The blocks that are of few colours though no pixel is like a neighbour, bool: chequers, of which estimates know nothing."""
+    return np.asarray((runs <= DRAWN * BLOCK**2) & (distinct_colours(samples, threads) <= VERY_FEW))
 
 
 def noise_may_pay(samples: np.ndarray, lam: float, step: int, threads: int) -> bool:
@@ -144,12 +152,13 @@ def tried(samples: np.ndarray, costs: np.ndarray, drawn: np.ndarray) -> np.ndarr
     return np.where(drawn, costs * np.float32(min(MOST, ratio if whole or ratio > 1 else ratio**REPEATED)), costs)
 
 
-def step_for(lam: float) -> int:
+def step_for(lam: float, channels: int) -> int:
     """That in which a layer of noise is best, a power of two, so that smaller ones are never worse; 0 if it would be too coarse.
 
-    Bits and λ times the error of uniform noise are least where the step's square is 18 / (ln 2 · λ).
+    Bits and λ times the error of uniform noise, the mean of a pixel's samples, are least where the step's square is 6 / (ln 2 · λ)
+    for each of them.
     """
-    step = 1 << max(0, round(math.log2(STEP_FACTOR / lam) / 2))
+    step = 1 << max(0, round(math.log2(STEP_FACTOR * channels / lam) / 2))
     return step if step <= STEP_MAX else 0
 
 
@@ -213,7 +222,7 @@ def drawn_plan(shown: Shown, exact: Shown, few: np.ndarray, others: np.ndarray, 
     def rest(mask: np.ndarray) -> float:
         """What codewords cost for what a layer leaves."""
         dear = DEAR if few.all() else 1.0
-        return 0.0 if mask.all() else dear * float(codeword_costs(filled(rgb, mask), lam, threads).sum())
+        return 0.0 if mask.all() else dear * float(codeword_costs(filled(rgb, mask), lam, 1).sum())
 
     kept = found.kept(everything)
     masks = [] if kept is None else [kept]

@@ -3,18 +3,20 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from .decoder import decode
 from .encoder import Encoding, encode, encode_in_steps
 from .errors import OptionError
-from .metrics import SSIMULACRA2_MIN_SIDE, psnr, ssimulacra2
+from .metrics import SSIMULACRA2_MIN_SIDE, mean_squared_error, psnr, ssimulacra2
 from .options import EFFORT_DEFAULT, QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from .picture import Picture
 from .plan import step_for
 
 Roi = np.ndarray | None
+NEARBY = 8  # qualities above that found which are tried as well, if some pixels are in a lossless layer
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ def bisect(good: Callable[[int], bool], low: int, high: int) -> int | None:
     return found
 
 
+def above(quality: int) -> range:
+    """What else is tried where size and score need not rise with the quality, as exact pixels and fewer colours take turns."""
+    return range(quality + 1, min(quality + NEARBY, QUALITY_MAX) + 1)
+
+
 def for_size(
     picture: Picture,
     size: float,
@@ -50,7 +57,7 @@ def for_size(
     roi: Roi = None,
     device: str = "cpu",
 ) -> TargetResult:
-    """The best quality whose file is small enough.
+    """The best quality whose file is small enough; by PSNR, if some pixels are in a lossless layer.
 
     Args:
         picture: of 8 bits, or rounded to them.
@@ -63,30 +70,39 @@ def for_size(
     Raises:
         OptionError: no quality makes so small a file, or the effort is out of range.
     """
-    encodings: dict[int, Encoding] = {}
+    original, tried = picture.eight_bit().pixels, list[TargetResult]()
 
-    def fits(quality: int) -> bool:
-        found = encode(picture, quality, threads, effort=effort, protect=protect, roi=roi, device=device)
-        if found.lossless and len(found.data) > size:  # it costs less than codewords do, and yet too much
-            found = encode(picture, quality, threads, effort=effort, mode="lossy", protect=protect, roi=roi, device=device)
-        encodings[quality] = found
+    def fits(quality: int, mode: str = "auto") -> bool:
+        found = encode(picture, quality, threads, effort=effort, mode=mode, protect=protect, roi=roi, device=device)
+        tried.append(TargetResult(found, quality))
         return len(found.data) <= size
 
+    def error(result: TargetResult) -> float:
+        found = result.encoding
+        return 0.0 if found.lossless else mean_squared_error(original, decode(found.data, threads).pixels)
+
     quality = bisect(fits, QUALITY_MIN, QUALITY_MAX)
-    if quality is None:
-        least = min(len(e.data) for e in encodings.values())
+    layered = any(t.encoding.layered for t in tried)
+    if layered:  # it costs less than codewords do, by λ, and yet may be too much
+        bisect(partial(fits, mode="lossy"), QUALITY_MIN, QUALITY_MAX)
+        for q in above(quality or QUALITY_MIN):
+            fits(q)
+    fitting = [t for t in tried if len(t.encoding.data) <= size]
+    if not fitting:
+        least = min(len(t.encoding.data) for t in tried)
         raise OptionError(f"no quality makes a file of {math.floor(size)} bytes; the smallest has {least}")
-    if quality == QUALITY_MAX and not encodings[quality].lossless:
+    best = min(fitting, key=error) if layered else max(fitting, key=lambda t: t.quality)
+    if best.quality == QUALITY_MAX and not best.encoding.lossless:
         for finer in beyond(picture, effort, threads):
             if len(finer.data) > size:
                 break
-            encodings[quality] = finer
-    return TargetResult(encodings[quality], quality)
+            best = TargetResult(finer, QUALITY_MAX)
+    return best
 
 
 def beyond(picture: Picture, effort: int, threads: int) -> Iterator[Encoding]:
     """What is better than the best quality: all pixels in a lossless layer of smaller and smaller steps, at last without loss."""
-    step = step_for(quality_to_lambda(QUALITY_MAX))
+    step = step_for(quality_to_lambda(QUALITY_MAX), 1 if picture.gray else 3)
     while step > 1:
         step //= 2
         yield encode_in_steps(picture, step, effort, threads)
@@ -128,7 +144,11 @@ def for_score(
 
     quality = 1 + (bisect(falls_short, QUALITY_MIN, QUALITY_MAX) or QUALITY_MIN - 1)
     if quality <= QUALITY_MAX:
-        return found[quality]
+        if any(f.encoding.layered for f in found.values()):
+            for q in above(quality):
+                if q not in found:
+                    falls_short(q)
+        return min((f for f in found.values() if scores(f) >= wanted), key=lambda f: len(f.encoding.data))
     best = found[QUALITY_MAX]
     for encoding in beyond(picture, effort, threads):
         best = scored(encoding, QUALITY_MAX)

@@ -48,54 +48,28 @@ float distance(const Colour& a, const Colour& b) {
     return sum / channels;
 }
 
-// How often each colour was added.
-class Counts {
-public:
-    struct Entry {
-        uint32_t number = 0;
-        int32_t count = 0;
-    };
-
-    void add(uint32_t number, int32_t count) {
-        Entry& entry = find(number);
-        if (!entry.count) {
-            entry.number = number;
-            if (++used_ > static_cast<int64_t>(entries_.size()) / 2) return grow(number, count);
-        }
-        entry.count += count;
-    }
-    // The most frequent first.
-    std::vector<Entry> sorted(int64_t most) const {
-        std::vector<Entry> found;
-        std::copy_if(entries_.begin(), entries_.end(), std::back_inserter(found),
-                     [](const Entry& e) { return e.count > 0; });
-        const auto last = found.begin() + std::min(most, static_cast<int64_t>(found.size()));
-        std::partial_sort(found.begin(), last, found.end(), [](const Entry& a, const Entry& b) {
-            return a.count != b.count ? a.count > b.count : a.number < b.number;
-        });
-        found.erase(last, found.end());
-        return found;
-    }
-
-private:
-    Entry& find(uint32_t number) {
-        size_t at = hash(number, bits_);
-        while (entries_[at].count && entries_[at].number != number) at = (at + 1) & (entries_.size() - 1);
-        return entries_[at];
-    }
-    void grow(uint32_t number, int32_t count) {
-        std::vector<Entry> old(entries_.size() * 2);
-        old.swap(entries_);
-        ++bits_;
-        for (const Entry& e : old)
-            if (e.count) find(e.number) = e;
-        find(number) = {number, count};
-    }
-
-    int bits_ = 12;
-    std::vector<Entry> entries_ = std::vector<Entry>(size_t{1} << bits_);
-    int64_t used_ = 0;
+// So many pixels of a colour.
+struct Counted {
+    uint32_t number;
+    int32_t pixels;
 };
+
+// The most frequent colours first, of runs of pixels. They are sorted, as there are pictures whose colours all have one
+// place in a table of hashes.
+std::vector<uint32_t> most_frequent(std::vector<Counted>& runs, int64_t most) {
+    std::sort(runs.begin(), runs.end(), [](const Counted& a, const Counted& b) { return a.number < b.number; });
+    std::vector<Counted> colours;
+    for (const Counted& run : runs)
+        if (!colours.empty() && colours.back().number == run.number) colours.back().pixels += run.pixels;
+        else colours.push_back(run);
+    const auto last = colours.begin() + std::min(most, static_cast<int64_t>(colours.size()));
+    std::partial_sort(colours.begin(), last, colours.end(), [](const Counted& a, const Counted& b) {
+        return a.pixels != b.pixels ? a.pixels > b.pixels : a.number < b.number;
+    });
+    std::vector<uint32_t> numbers;
+    std::transform(colours.begin(), last, std::back_inserter(numbers), [](const Counted& c) { return c.number; });
+    return numbers;
+}
 
 // Colours, and what each of them becomes: whole numbers.
 template <int channels>
@@ -168,25 +142,24 @@ std::vector<int64_t> counted_rows(const Samples& s) {
 
 template <int channels>
 std::vector<Colour> frequent(const Samples& s, const uint8_t* inside, const std::vector<int64_t>& rows) {
-    Counts counts;
+    std::vector<Counted> runs;
     for (const int64_t y : rows) {
         const uint8_t* pixel = s.data + y * s.width * channels;
-        uint32_t last = 0;
-        int32_t run = 0;
+        Counted run = {0, 0};
         for (int64_t x = 0; x < s.width; ++x, pixel += channels) {
             if (inside && !inside[y * s.width + x]) continue;
             const uint32_t number = number_of<channels>(pixel);
-            if (run && number != last) {
-                counts.add(last, run);
-                run = 0;
+            if (run.pixels && number != run.number) {
+                runs.push_back(run);
+                run.pixels = 0;
             }
-            last = number;
-            ++run;
+            run.number = number;
+            ++run.pixels;
         }
-        if (run) counts.add(last, run);
+        if (run.pixels) runs.push_back(run);
     }
     std::vector<Colour> colours;
-    for (const Counts::Entry& e : counts.sorted(kFrequent)) colours.push_back(colour_of<channels>(e.number));
+    for (const uint32_t number : most_frequent(runs, kFrequent)) colours.push_back(colour_of<channels>(number));
     return colours;
 }
 
@@ -224,12 +197,18 @@ public:
           best_(count_),
           root_(count_) {
         std::iota(root_.begin(), root_.end(), 0);
+        for (int k = 0; k < count_; ++k) members_[k].most = colours[k];
     }
 
     void add(const uint8_t* pixel, int label, int left, int above) {
         Member& m = members_[label];
-        for (int c = 0; c < channels; ++c) m.sum[c] += pixel[c];
+        bool same = true;
+        for (int c = 0; c < channels; ++c) {
+            m.sum[c] += pixel[c];
+            same &= static_cast<float>(pixel[c]) == m.most[c];
+        }
         ++m.pixels;
+        m.with_most += same;
         if (label == left || label == above) return;
         ++m.fresh;
         ++all_;
@@ -240,11 +219,7 @@ public:
     // Makes all mergers that pay, those first that save the most bits for their error: so with a larger lambda there
     // are fewer of the same ones, and the picture is nearer to what it was.
     void merge(double lambda) {
-        for (Member& m : members_) {
-            m.update();
-            m.most = m.mean;
-            m.with_most = m.pixels;
-        }
+        for (Member& m : members_) m.update();
         for (int a = 0; a < count_; ++a)
             for (int b = 0; b < count_; ++b) set_worth(a, b, worth(a, b));
         for (int k = 0; k < count_; ++k) find_best(k);
@@ -281,8 +256,10 @@ public:
 private:
     struct Member {
         std::array<double, 3> sum = {};
-        Colour mean = {}, most = {};                  // most: of the pixels have this colour,
-        double pixels = 0, fresh = 0, with_most = 0;  // so many; fresh: unlike the pixel to the left and the one above
+        Colour mean = {};
+        double pixels = 0, fresh = 0;  // fresh: unlike the pixel to the left and the one above
+        Colour most = {};              // that of the most pixels:
+        double with_most = 0;          // so many
 
         void update() {
             for (int c = 0; c < channels; ++c) mean[c] = static_cast<float>(sum[c] / std::max(1.0, pixels));

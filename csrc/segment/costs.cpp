@@ -18,6 +18,7 @@ constexpr float kRun = 0.01f;          // bits of a pixel like its neighbour,
 constexpr float kTurn = 1.0f;          // of a change between such pixels and others,
 constexpr float kFound = 1.0f;         // of a colour that was there before, beside what its frequency says,
 constexpr float kResidual = 1.6f;      // and of each bit of a residual's size
+constexpr float kNever = 1e4f;
 constexpr int kHashBits = 16;
 constexpr int64_t kCounted = 1 << 18;  // pixels, about, by which colours are counted,
 constexpr int64_t kCountedRows = 128;  // so many rows at once
@@ -141,7 +142,7 @@ public:
     std::vector<uint8_t> is_new;
 };
 
-// Of every hash, the bits of a colour that has it.
+// Of every hash, the bits of a colour that has it; too many if nearly no pixel has, whose residual is cheaper.
 template <int channels>
 std::vector<float> rarities(const Samples& s) {
     std::vector<int32_t> counts(size_t{1} << kHashBits);
@@ -158,7 +159,8 @@ std::vector<float> rarities(const Samples& s) {
     }
     const float most = kFound + std::log2(static_cast<float>(std::max(int64_t{1}, all)));
     std::vector<float> bits(counts.size());
-    for (size_t i = 0; i < bits.size(); ++i) bits[i] = most - log2_about(static_cast<float>(std::max(1, counts[i])));
+    for (size_t i = 0; i < bits.size(); ++i)
+        bits[i] = counts[i] > 1 ? most - log2_about(static_cast<float>(counts[i])) : kNever;
     return bits;
 }
 
