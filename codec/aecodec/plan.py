@@ -77,7 +77,7 @@ def plan(pixels: np.ndarray, lam: float, threads: int = 0, near: bool = True) ->
     others, (costs, runs) = codeword_costs(samples, lam, threads), layer_costs(samples, threads)
     drawn = runs > DRAWN * BLOCK**2
     hopeful = drawn & (others > HOPE * costs) | patterns(samples, runs, threads)
-    exact = tried(samples, costs, smoothed(np.where(hopeful, np.float32(1), np.float32(-1))))
+    exact, factor = tried(samples, costs, smoothed(np.where(hopeful, np.float32(1), np.float32(-1))))
     total, lossless = float(others.sum()), float(exact.sum())
     found = Plan(None, math.inf, total, lossless)
     coarse = step_for(lam, samples.shape[2])
@@ -88,7 +88,7 @@ def plan(pixels: np.ndarray, lam: float, threads: int = 0, near: bool = True) ->
         layer, cost = best_layer(step, others, costs, exact < FLAT)
         if cost < found.cost:
             found = Plan(layer, cost, total, lossless)
-    return with_fewer_colours(samples, others, lam, threads, found) if near else found
+    return with_fewer_colours(samples, others, lam, threads, found, factor) if near else found
 
 
 def sampled(samples: np.ndarray) -> np.ndarray:
@@ -139,17 +139,19 @@ def bands(rows: int) -> np.ndarray:
     return np.arange(rows) // BAND % BANDS == BANDS // 2 if rows >= BAND * BANDS else np.ones(rows, bool)
 
 
-def tried(samples: np.ndarray, costs: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """The costs of a lossless layer, of which those of the blocks that seem drawn are corrected by a quick trial, of some rows."""
+def tried(samples: np.ndarray, costs: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, float]:
+    """The costs of a lossless layer, of which those of the blocks that seem drawn are corrected by a quick trial, of some rows; and
+    by which factor."""
     some = bands(len(drawn))
     whole = bool(some.all()) or float(costs[some][drawn[some]].sum()) < LEAST_GAIN
     if whole:
         some[:] = True
     estimate = float(costs[some][drawn[some]].sum())
     if estimate < LEAST_GAIN:
-        return costs
+        return costs, 1.0
     ratio = quick_bits(samples[some.repeat(BLOCK)[: len(samples)]], drawn[some]) / estimate
-    return np.where(drawn, costs * np.float32(min(MOST, ratio if whole or ratio > 1 else ratio**REPEATED)), costs)
+    factor = min(MOST, ratio if whole or ratio > 1 else ratio**REPEATED)
+    return np.where(drawn, costs * np.float32(factor), costs), factor
 
 
 def step_for(lam: float, channels: int) -> int:
@@ -177,8 +179,8 @@ class Shown:
         return quick_bits(self.samples[rows], mask[some]) / share + lam * error
 
 
-def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, threads: int, found: Plan) -> Plan:
-    """A plan whose layer shows the picture in fewer colours, if that is cheaper than what was found.
+def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, threads: int, found: Plan, factor: float) -> Plan:
+    """A plan whose layer shows the picture in fewer colours, if that is cheaper than what was found. factor: see `tried`.
 
     A picture that would be exact stays so unless much is saved.
     """
@@ -191,10 +193,9 @@ def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, thre
     kept = found.kept(everything)
     drawn = few if few.all() or kept is None or kept is everything else kept
     inside = np.ascontiguousarray(expanded(drawn, *samples.shape[:2]))
-    shown, exact = (
-        Shown(*fewer_colours(samples, lam, inside, threads)),
-        Shown(samples, np.broadcast_to(np.float32(0), inside.shape)),
-    )
+    saved = factor if drawn is kept else 1.0  # words repeat themselves, and so less is saved than colours' frequencies say
+    shown = Shown(*fewer_colours(samples, lam / min(1.0, saved), inside, threads))
+    exact = Shown(samples, np.broadcast_to(np.float32(0), inside.shape))
     if drawn is few:
         return drawn_plan(shown, exact, few, others, lam, threads, found)
     some = tried_rows(len(others), others.size)
