@@ -86,8 +86,8 @@ def compress(
 
     Args:
         image: a uint8 or uint16 array (H, W, 3), (H, W), (H, W, 4) or (H, W, 2) of RGB or gray, the last two with alpha; or a
-            Pillow image, whose ICC profile, EXIF and XMP are kept. At most 2^28 pixels. Samples of 16 bits are rounded to 8, but
-            if lossless.
+            Pillow image, whose ICC profile, EXIF and XMP are kept. At most 2^28 pixels. Samples of 16 bits are rounded to 8,
+            unless the file keeps all pixels exactly.
         quality: a whole number, 1 to 100; of no effect if lossless.
         effort: 1 to 9, fast to small; see docs/effort.md.
         protect: add a protective copy, for at most a quarter more bytes, from which `Decoder(partial=True)` takes the header and
