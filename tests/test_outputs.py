@@ -160,6 +160,19 @@ def test_messages_name_the_target(tiny, tmp_path):
         assert done.stderr.count(b"\n") == 1
 
 
+def test_a_full_disk_is_said_of_the_target(tiny, tmp_path):
+    Image.effect_noise((64, 64), 90).save(tmp_path / "noise.png")
+    small = f"ulimit -f 2; exec {' '.join(COMMAND)} compress --lossless {tmp_path / 'noise.png'} {tmp_path / 'x.aec'}"
+    for command, said in (
+        ([*COMMAND, "compress", "-f", str(tiny), "-o", "/dev/full"], "/dev/full: No space left on device"),
+        (["bash", "-c", small], f"{tmp_path / 'x.aec'}: File too large"),
+        (["bash", "-c", f"{' '.join(COMMAND)} compress - {tmp_path / 'y.aec'} 0> /dev/null"], "stdin: Bad file descriptor"),
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and done.stderr == f"aecodec: {said}\n"
+    assert not (tmp_path / "x.aec").exists()
+
+
 def test_stale_temporaries_are_removed(tiny, tmp_path):
     gone = subprocess.Popen(["true"])
     gone.wait()

@@ -68,7 +68,8 @@ def replacing(path: Path, exclusive: bool = False) -> Iterator[BinaryIO]:
             file.close()
             place(temporary, target, exclusive)
     except OSError as error:
-        if error.filename is not None and PREFIX in os.path.basename(os.fsdecode(error.filename)):
+        unnamed = error.filename is None and error.errno is not None  # as of a write to a full disk
+        if unnamed or (error.filename is not None and PREFIX in os.path.basename(os.fsdecode(error.filename))):
             raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
 

@@ -88,8 +88,8 @@ def prepare_pillow() -> None:
 def one_line(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "out of memory"
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -173,7 +173,10 @@ def writing(target: Path, exclusive: bool) -> Iterator[BinaryIO]:
 def read_stdin() -> bytes:
     if sys.stdin is None:
         raise OSError("stdin is closed")
-    return sys.stdin.buffer.read()
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "stdin") from error
 
 
 def threads_of(batch_size: int, workers: int | None, threads: int | None = None) -> tuple[int, int]:
