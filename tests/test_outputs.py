@@ -61,6 +61,34 @@ def test_a_fifo_is_written_to(coded, tmp_path):
     assert done.returncode == 0 and got[0].startswith(b"\x89PNG") and stat.S_ISFIFO(fifo.stat().st_mode)
 
 
+def test_a_second_argument_without_the_suffix_is_no_input(coded, tiny, tmp_path):
+    coded.rename(tmp_path / "a.aec")
+    before = sorted(tmp_path.iterdir())
+    for command, status, word in (
+        (("compress", tiny, tmp_path / "nosuffix"), 2, b"OUT must end in .aec"),
+        (("compress", tiny, tmp_path / "missing.png"), 2, b"no such file"),
+        (("compress", tmp_path / "missing.png", tiny), 1, b"missing.png: No such file"),
+        (("compress", tiny, "/dev/full"), 1, b"/dev/full: No space"),
+        (("decompress", tmp_path / "a.aec", tmp_path / "b.aec"), 2, b"OUT must not end in .aec"),
+    ):
+        done = run(*command)
+        assert done.returncode == status and word in done.stderr and b"Traceback" not in done.stderr
+        assert sorted(tmp_path.iterdir()) == before
+    assert run("compress", tiny, "/dev/stdout").stdout == (tmp_path / "a.aec").read_bytes()
+    done = run("compress", tiny, tmp_path / "missing.png", tmp_path / "other.png")  # of more than two, those that are there
+    assert done.returncode == 1 and b"1 done, 0 kept, 2 failed" in done.stdout
+
+
+def test_a_fifo_without_the_suffix_is_an_output(coded, tiny, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    got = []
+    reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    assert run("compress", tiny, tmp_path / "pipe").returncode == 0
+    reader.join(20)
+    assert got == [coded.read_bytes()]
+
+
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 def test_descriptors_are_written_to(coded, name, tmp_path):
     done = run("decompress", coded, name, "--format", "ppm", "-f")

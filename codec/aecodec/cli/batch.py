@@ -19,7 +19,7 @@ import click
 from ..errors import AecodecError, OptionError
 from ..options import MAX_MEMORY, MAX_PIXELS
 from . import signals
-from .paths import STREAM, Job
+from .paths import STREAM, Job, is_through
 from .remote import Place, anywhere, is_remote, near, renamed
 from .size import Size
 
@@ -170,6 +170,11 @@ def writing(target: Path, exclusive: bool) -> Iterator[BinaryIO]:
         raise AecodecError(f"{target} exists already; -f replaces it") from error
 
 
+def is_stream(target: Path) -> bool:
+    """Whether an output is stdout, or may be: a device, a pipe, a descriptor. Nothing else is to be said there."""
+    return target == STREAM or is_through(target)
+
+
 def read_stdin() -> bytes:
     if sys.stdin is None:
         raise OSError("stdin is closed")
@@ -204,7 +209,7 @@ def run(batch: Batch, work: Callable[[Job], Outcome], describe: Callable[[Outcom
     signals.before_end.remove(interrupted)
     if describe and batch.single and not common.quiet and not common.as_json:
         for outcome in outcomes:
-            if outcome.status == "done" and outcome.target != str(STREAM):
+            if outcome.status == "done" and not is_stream(Path(outcome.target)):
                 click.echo(describe(outcome))
     report(batch, outcomes)
     if any(o.status == "failed" for o in outcomes):
@@ -295,7 +300,7 @@ def report(batch: Batch, outcomes: list[Outcome]) -> None:
         summary: dict[str, int | float | None] = {"files": len(outcomes), **{k: counts[k] for k in ("done", "kept", "failed")}}
         summary |= {"bytes_before": before, "bytes_after": after, "mean_bpp": bpp and round(bpp, 4)}
         text = json.dumps({"files": [asdict(o) for o in outcomes], "summary": summary}, indent=1)
-        click.echo(text, err=any(j.target == STREAM for j in batch.jobs))  # where the picture is not
+        click.echo(text, err=any(is_stream(j.target) for j in batch.jobs))  # where the picture is not
     elif not batch.common.quiet and not batch.single:
         line = f"{counted(len(outcomes), 'file')}: {counts['done']} done, {counts['kept']} kept, {counts['failed']} failed"
         if done:

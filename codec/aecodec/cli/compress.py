@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..quality_map import Region
     from ..target import TargetResult
 
+RULE = "OUT must end in .aec, or be a device or a pipe"
+
 
 class Interest(click.ParamType):  # type: ignore[type-arg]
     name = "x,y,w,h=+n"
@@ -109,7 +111,7 @@ def compress(
         from ..effort import known
 
         known(device)  # or every file would say so
-    jobs, single = plan(inputs, common.output, common.recursive, is_picture, SUFFIX, is_aec)
+    jobs, single = plan(inputs, common.output, common.recursive, is_picture, SUFFIX, is_aec, RULE)
     workers, threads = common.threads_for(len(jobs))
     wish = Wish(quality, target_size, target_bpp, target_psnr, target_ssimulacra2, lossless, effort, protect, roi, denoise, device)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP", "tiff": "TIFF", "ppm": "PPM"}  # ours, and Pillow's names
 SUFFIXES = {"jpeg": ".jpg"}
 STRENGTH_DEFAULT = 0.5  # of grain
+RULE = "OUT must not end in .aec"
 
 
 class Rectangle(click.ParamType):  # type: ignore[type-arg]  # older releases of click have no type argument
@@ -81,7 +82,7 @@ def decompress(
     from ..picture import Picture
 
     suffix = SUFFIXES.get(kind or "png", f".{kind or 'png'}")
-    planned, single = plan(inputs, common.output, common.recursive, is_aec, suffix, lambda p: not is_aec(p), is_format)
+    planned, single = plan(inputs, common.output, common.recursive, is_aec, suffix, lambda p: not is_aec(p), RULE, is_format)
     if mask is not None and not (single and allow_partial):
         raise click.UsageError("--mask is for one file, with --allow-partial")
     workers, threads = common.threads_for(len(planned))

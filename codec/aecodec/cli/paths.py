@@ -29,18 +29,21 @@ def plan(
     wanted: Callable[[Path], bool],
     suffix: str,
     is_output: Callable[[Path], bool],
+    rule: str,
     is_result: Callable[[Path], bool] | None = None,
 ) -> tuple[list[Job], bool]:
     """-> the jobs, and whether there is but one file, which was named.
 
-    wanted: which files of a folder to take. is_output: whether a second argument is the first one's output. is_result: whether a
-    name that --output gives is one of a file, not of a folder; is_output if there is none.
-    Raises AecodecError if two results would have one name, or a folder is given without --recursive.
+    wanted: which files of a folder to take. is_output: whether a second argument is the first one's output, by its name; rule says
+    so in words. is_result: whether a name that --output gives is one of a file, not of a folder; is_output if there is none.
+    Raises AecodecError if two results would have one name, or a folder is given without --recursive, OSError and UsageError if
+    one of two arguments is neither an input that is there nor an output.
     """
     names_file = is_result or is_output
     is_file = output is not None and not output.is_dir() and (output == STREAM or output.exists() or names_file(output))
     is_file = is_file and not inputs[0].is_dir()
-    if len(inputs) == 2 and output is None and (inputs[1] == STREAM or is_output(inputs[1])):
+    two = len(inputs) == 2 and output is None
+    if two and (inputs[1] == STREAM or is_output(inputs[1]) or is_through(inputs[1])):
         return [Job(*inputs)], True
     if len(inputs) == 1 and (is_file or inputs[0] == STREAM):
         if output is not None and not is_file:
@@ -48,12 +51,34 @@ def plan(
         return [Job(inputs[0], output or STREAM)], True
     if STREAM in inputs:
         raise click.UsageError("'-' stands alone, or with one other file")
+    if two:
+        refuse_missing(*inputs, rule)
     with guarded(str(inputs[0])):
         paths, named = expand(inputs)
         placed = [place for path in paths for place in places(path, output, recursive, wanted)]
     sources = [source for source, _ in placed]
     jobs = [Job(*pair) for pair in zip(sources, unique(targets(placed, suffix)), strict=True)]
     return jobs, len(inputs) == 1 and named and not paths[0].is_dir()
+
+
+def is_through(path: Any) -> bool:
+    """Whether it is a device or a pipe of this machine: as a second argument it is always the output."""
+    from ..replacing import is_written_through
+
+    return isinstance(path, Path) and is_written_through(path)
+
+
+def refuse_missing(first: Path, second: Path, rule: str) -> None:
+    """Two inputs, one of which is not there, may be an output with a wrong name: that is told before anything is written.
+
+    Raises FileNotFoundError, or UsageError with the rule that an output's name obeys.
+    """
+    with guarded(str(first)):
+        missing = [path for path in (first, second) if not path.exists() and not glob.has_magic(str(path))]
+    if first in missing:
+        raise FileNotFoundError(2, "No such file or directory", str(first))
+    if second in missing:
+        raise click.UsageError(f"{second}: no such file to read; {rule}")
 
 
 def expand(inputs: tuple[Path, ...]) -> tuple[list[Path], bool]:
