@@ -16,6 +16,7 @@ from PIL import Image
 
 import aecodec
 from aecodec import replacing as module
+from aecodec.cli.messages import printable
 from aecodec.replacing import replacing
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="of POSIX file systems")
@@ -199,6 +200,34 @@ def test_a_full_disk_is_said_of_the_target(tiny, tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert done.returncode == 1 and done.stderr == f"aecodec: {said}\n"
     assert not (tmp_path / "x.aec").exists()
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31mb", "a\u202eb", os.fsdecode(b"a\xffb")])
+def test_messages_are_one_printable_line_whatever_the_name(tiny, coded, name, tmp_path):
+    bad, good = tmp_path / f"{name}-bad.png", tmp_path / f"{name}.aec"
+    bad.write_bytes(b"bad")
+    (tmp_path / f"{name}-bad.aec").write_bytes(b"bad")
+    good.write_bytes(coded.read_bytes())
+    for command, status in (
+        (("compress", bad), 1),
+        (("compress", tiny, tmp_path / f"{name}-out.aec"), 0),
+        (("verify", bad), 1),
+        (("verify", good), 0),
+        (("info", bad), 1),
+        (("info", tmp_path / f"{name}-missing"), 1),
+        (("compare", bad, bad), 1),
+    ):
+        done = run(*command)
+        said = (done.stdout + done.stderr).decode()
+        assert done.returncode == status and said.count("\n") == 1 and said[:-1].isprintable(), said
+        assert said.replace("aecodec: ", "").startswith(str(tmp_path / "a"))
+    done = run("info", good, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0 and not done.stderr
+    assert all(line.isprintable() for line in done.stdout.decode().splitlines())
+
+
+def test_names_are_escaped_as_bytes_or_characters():
+    assert printable("é ü\u202f-\n\x1b" + os.fsdecode(b"\xff") + "\ud800") == "é ü\u202f-\\n\\x1b\\xff\\ud800"
 
 
 def test_stale_temporaries_are_removed(tiny, tmp_path):

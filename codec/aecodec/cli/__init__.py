@@ -1,4 +1,4 @@
-"""The command line: one module for each kind of command, and `jobs` for what they share."""
+"""The command line: one module for each kind of command, and `batch` for what they share."""
 
 import os
 import sys
@@ -10,6 +10,7 @@ from .. import __version__
 from ..errors import AecodecError
 from . import anomaly, compress, decompress, duplicates, inspect, lab, placeholder, sample, shards, signals
 from .batch import one_line, prepare_pillow
+from .messages import say
 
 
 class Commands(click.Group):
@@ -34,7 +35,7 @@ class Commands(click.Group):
 
 def fail(error: BaseException) -> NoReturn:
     if not isinstance(error, BrokenPipeError):
-        click.echo(f"aecodec: {one_line(error)}", err=True)
+        say(f"aecodec: {one_line(error)}", err=True)
     sys.exit(1)
 
 

@@ -12,6 +12,7 @@ import click
 from ..errors import AecodecError
 from ..folders import pictures_in
 from . import batch
+from .messages import say
 from .paths import STREAM, expand, targets, unique
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def fit(inputs: tuple[Path, ...], output: Path, force: bool, quiet: bool, as_jso
     if as_json:
         click.echo(json.dumps({**of_model(model), "failed": failures.messages}, indent=1))
     elif not quiet:
-        click.echo(f"{output}: {certainty(model)}")
+        say(f"{output}: {certainty(model)}")
     failures.end()
 
 
@@ -103,11 +104,11 @@ def score(model_path: Path, inputs: tuple[Path, ...], folder: Path | None, thres
             verdict = Verdict(str(path), error=failures.note(path, error))
         verdicts.append(verdict)
         if not as_json and verdict.score is not None:
-            click.echo(f"{verdict.score:.3f} {'odd ' if verdict.odd else 'good'} {path}")
+            say(f"{verdict.score:.3f} {'odd ' if verdict.odd else 'good'} {path}")
     if as_json:
         click.echo(json.dumps({"model": of_model(model), "files": [asdict(v) for v in verdicts]}, indent=1))
     elif model.pictures < 100:
-        click.echo(certainty(model), err=True)
+        say(certainty(model), err=True)
     failures.end()
 
 
@@ -135,7 +136,7 @@ class Failures:
     def note(self, path: Path, error: Exception) -> str:
         text = batch.one_line(error)
         self.messages.append(text if str(path) in text else f"{path}: {text}")
-        click.echo(f"aecodec: {self.messages[-1]}", err=True)
+        say(f"aecodec: {self.messages[-1]}", err=True)
         return self.messages[-1]
 
     def load(self, path: Path) -> "Picture | None":

@@ -19,6 +19,7 @@ import click
 from ..errors import AecodecError, OptionError
 from ..options import MAX_MEMORY, MAX_PIXELS
 from . import signals
+from .messages import say
 from .paths import STREAM, Job, is_through
 from .remote import Place, anywhere, is_remote, near, renamed
 from .size import Size
@@ -198,7 +199,7 @@ def run(batch: Batch, work: Callable[[Job], Outcome], describe: Callable[[Outcom
     common, outcomes = batch.common, list[Outcome]()
 
     def interrupted() -> None:
-        click.echo("aecodec: interrupted; what was not finished is not there", err=True)
+        say("aecodec: interrupted; what was not finished is not there", err=True)
         if common.as_json:
             report(batch, outcomes)
 
@@ -210,7 +211,7 @@ def run(batch: Batch, work: Callable[[Job], Outcome], describe: Callable[[Outcom
     if describe and batch.single and not common.quiet and not common.as_json:
         for outcome in outcomes:
             if outcome.status == "done" and not is_stream(Path(outcome.target)):
-                click.echo(describe(outcome))
+                say(describe(outcome))
     report(batch, outcomes)
     if any(o.status == "failed" for o in outcomes):
         sys.exit(1)
@@ -286,7 +287,7 @@ def followed(outcomes: Iterable[Told], total: int, unit: str, hidden: bool) -> I
             bar.update(1)
             if outcome.message:
                 bar.clear()
-                click.echo(f"aecodec: {outcome.message}", err=True)
+                say(f"aecodec: {outcome.message}", err=True)
 
 
 def report(batch: Batch, outcomes: list[Outcome]) -> None:
@@ -305,4 +306,4 @@ def report(batch: Batch, outcomes: list[Outcome]) -> None:
         line = f"{counted(len(outcomes), 'file')}: {counts['done']} done, {counts['kept']} kept, {counts['failed']} failed"
         if done:
             line += f"; {before} -> {after} bytes, mean {bpp:.3f} bits per pixel"
-        click.echo(line)
+        say(line)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ..errors import AecodecError
 from .batch import counted, one_line, writing
+from .messages import printable, say
 
 if TYPE_CHECKING:
     from ..duplicates import File, Group
@@ -42,7 +43,9 @@ def shown(file: "File", note: str) -> str:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=80)
     source = f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
-    return f'<figure><img src="{source}" alt=""><figcaption>{html.escape(str(file.path))}<br>{note}</figcaption></figure>'
+    return (
+        f'<figure><img src="{source}" alt=""><figcaption>{html.escape(printable(str(file.path)))}<br>{note}</figcaption></figure>'
+    )
 
 
 def page(found: list["Group"]) -> str:
@@ -120,7 +123,7 @@ def duplicates(
             everything.failed += found.failed
             homes.update(dict.fromkeys((f.path for f in found.files), folder))
     for path, error in everything.failed:
-        click.echo(f"aecodec: {path}: {one_line(error)}", err=True)
+        say(f"aecodec: {path}: {one_line(error)}", err=True)
     result = groups(everything.files, everything.points, THRESHOLD if threshold is None else threshold)
     if html_path is not None:
         with writing(html_path, not force) as out:
@@ -139,7 +142,7 @@ def duplicates(
             for i, row in enumerate(described(group)):
                 where = f" -> {moved[Path(row['path'])]}" if Path(row["path"]) in moved else ""
                 size = f"{row['width']} x {row['height']}, {row['bytes']} bytes"
-                click.echo(f"{'' if i == 0 else '  '}{row['path']}  {size}  {row['likeness']:.2f}{where}")
-        click.echo(f"{counted(len(everything.files), 'picture')}, {counted(len(result), 'group')} of versions")
+                say(f"{'' if i == 0 else '  '}{row['path']}  {size}  {row['likeness']:.2f}{where}")
+        say(f"{counted(len(everything.files), 'picture')}, {counted(len(result), 'group')} of versions")
     if everything.failed:
         sys.exit(1)

@@ -10,6 +10,7 @@ import click
 
 from ..errors import AecodecError, FileError, PictureError
 from .batch import limits, one_line, writing
+from .messages import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,21 +46,21 @@ def info(source: Path, folder: Path | None, force: bool, as_json: bool, limit_pi
     size = f"{facts['bytes']} bytes, {facts['bits_per_pixel']} bits per pixel"
     low, high = facts["qualities"]
     quality = f"quality {facts['quality']}" + (f" (qualities {low} to {high} in its parts)" if low < high else "")
-    click.echo(f"{source}: {facts['width']} x {facts['height']} {colour}, {quality}, {size}")
-    click.echo(f"format version {facts['version']}, model {facts['model']}, tiles of {1 << facts['tile_log2']} pixels")
+    say(f"{source}: {facts['width']} x {facts['height']} {colour}, {quality}, {size}")
+    say(f"format version {facts['version']}, model {facts['model']}, tiles of {1 << facts['tile_log2']} pixels")
     for name, size in facts["metadata"].items():
-        click.echo(f"{name}: {size} bytes")
+        say(f"{name}: {size} bytes")
     layer = sum(c["bytes"] for c in facts["chunks"] if c["type"] in "LM")
     if layer:
-        click.echo(f"{kind_of_layer(facts)}: {layer} bytes")
+        say(f"{kind_of_layer(facts)}: {layer} bytes")
     if facts["protected"]:
-        click.echo(f"protective copy: {sum(c['bytes'] for c in facts['chunks'] if c['type'] == 'p')} bytes")
+        say(f"protective copy: {sum(c['bytes'] for c in facts['chunks'] if c['type'] == 'p')} bytes")
     for stream in facts["streams"]:
         tiles = stream["tiles"]
         each = f"{len(tiles)} tile{'s' * (len(tiles) > 1)}" + (f" of {min(tiles)} to {max(tiles)} bytes" if len(tiles) > 1 else "")
-        click.echo(f"codes at {' and '.join(stream['scales'])}: {stream['bytes']} bytes in {each}")
+        say(f"codes at {' and '.join(stream['scales'])}: {stream['bytes']} bytes in {each}")
     for number, stage in enumerate(facts.get("stages", ())):
-        click.echo(f"stage {number}, at {stage['scale']}: {stage['bytes']} bytes, together {stage['together']}: {stage['picture']}")
+        say(f"stage {number}, at {stage['scale']}: {stage['bytes']} bytes, together {stage['together']}: {stage['picture']}")
 
 
 def kind_of_layer(facts: dict[str, Any]) -> str:
@@ -103,10 +104,10 @@ def verify(files: tuple[Path, ...], quiet: bool, limit_pixels: int, limit_memory
             text = one_line(error)
             if isinstance(error, FileError) and (repairs := repairs_of(path)):
                 text += f"; decompress --allow-partial repairs {', '.join(repairs)}"
-            click.echo(f"aecodec: {text if str(path) in text else f'{path}: {text}'}", err=True)
+            say(f"aecodec: {text if str(path) in text else f'{path}: {text}'}", err=True)
             continue
         if not quiet:  # outside, lest a full disk behind stdout is taken for a fault of the file
-            click.echo(f"{path}: intact")
+            say(f"{path}: intact")
     sys.exit(1 if failed else 0)
 
 
@@ -156,8 +157,8 @@ def compare(
     if as_json:
         click.echo(json.dumps({"psnr": None if math.isinf(db) else round(db, 4), "ms_ssim": similarity}))
         return
-    click.echo("PSNR: " + ("the pictures are equal" if math.isinf(db) else f"{db:.2f} dB"))
-    click.echo("MS-SSIM: " + (similarity if isinstance(similarity, str) else f"{similarity:.5f}"))
+    say("PSNR: " + ("the pictures are equal" if math.isinf(db) else f"{db:.2f} dB"))
+    say("MS-SSIM: " + (similarity if isinstance(similarity, str) else f"{similarity:.5f}"))
 
 
 def same_shape(pictures: list["Picture"]) -> "list[np.ndarray]":

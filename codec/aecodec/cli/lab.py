@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from .messages import say
+
 FILE = click.Path(path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -70,7 +72,7 @@ def train(
     try:
         train(data, out, resume, weights, export, anneal, {k: v for k, v in settings.items() if v is not None})
     except Stopped as error:
-        click.echo(f"aecodec: {error}", err=True)
+        say(f"aecodec: {error}", err=True)
         sys.exit(128 + error.number)
 
 

@@ -12,6 +12,7 @@ import click
 from ..errors import AecodecError
 from ..folders import pictures_in
 from ..storage import guarded
+from .messages import printable
 
 STREAM = Path("-")  # stdin or stdout
 
@@ -78,7 +79,7 @@ def refuse_missing(first: Path, second: Path, rule: str) -> None:
     if first in missing:
         raise FileNotFoundError(2, "No such file or directory", str(first))
     if second in missing:
-        raise click.UsageError(f"{second}: no such file to read; {rule}")
+        raise click.UsageError(f"{printable(str(second))}: no such file to read; {rule}")
 
 
 def expand(inputs: tuple[Path, ...]) -> tuple[list[Path], bool]:

@@ -17,6 +17,7 @@ from ..options import QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from . import signals
 from .batch import counted, followed, one_line, prepare_pillow, threads_of
 from .compress import effort_option
+from .messages import say
 
 if TYPE_CHECKING:
     from ..shards import Task
@@ -113,7 +114,7 @@ def run(
     report = Report(as_json)
 
     def interrupted() -> None:
-        click.echo("aecodec: interrupted; the shards that were not finished are not there", err=True)
+        say("aecodec: interrupted; the shards that were not finished are not there", err=True)
         if as_json:
             report.say()
 
@@ -203,4 +204,4 @@ class Report:
         if counts["done"]:
             line += f"; {counted(pictures['done'], 'picture')}, {pictures['bytes_before']} -> {pictures['bytes_after']} bytes"
             line += f"; left as they were: {counted(pictures['failed'], 'picture')}, see the records" if pictures["failed"] else ""
-        click.echo(line)
+        say(line)
