@@ -230,6 +230,23 @@ def test_names_are_escaped_as_bytes_or_characters():
     assert printable("é ü\u202f-\n\x1b" + os.fsdecode(b"\xff") + "\ud800") == "é ü\u202f-\\n\\x1b\\xff\\ud800"
 
 
+def test_a_failure_leaves_no_empty_folder(tiny, coded, tmp_path):
+    (tmp_path / "bad").mkdir()
+    for name in ("bad/a.png", "bad/b.png", "bad/a.aec", "bad/a.tar"):
+        (tmp_path / name).write_bytes(b"bad")
+    before = sorted(tmp_path.rglob("*"))
+    for command in (
+        ("compress", tiny, "-o", tmp_path / "out" / "deep", "--limit-pixels", 10),
+        ("compress", "-r", tmp_path / "bad", "-o", tmp_path / "out"),
+        ("decompress", coded, "-o", f"{tmp_path / 'out'}/", "--limit-pixels", 10),
+        ("decompress", "-r", tmp_path / "bad", "-o", tmp_path / "out"),
+        ("shards", "compress", tmp_path / "bad" / "a.tar", "-o", tmp_path / "out" / "deep"),
+    ):
+        assert run(*command).returncode == 1 and sorted(tmp_path.rglob("*")) == before, command
+    assert run("compress", tiny, "-o", tmp_path / "out" / "deep").returncode == 0
+    assert (tmp_path / "out" / "deep" / "tiny.aec").read_bytes() == coded.read_bytes()
+
+
 def test_stale_temporaries_are_removed(tiny, tmp_path):
     gone = subprocess.Popen(["true"])
     gone.wait()

@@ -78,6 +78,19 @@ def writing(path: str) -> Iterator[BinaryIO]:
         system.put_file(name, place)
 
 
+@contextlib.contextmanager
+def without_empty(folder: str) -> Iterator[None]:
+    """A folder of this machine, and those above it, that are made meanwhile are removed if they are empty when the block ends."""
+    above = [] if is_url(folder) else [local(folder), *local(folder).parents]
+    new = [place for place in above if not place.exists()]
+    try:
+        yield
+    finally:
+        for place in new:
+            with contextlib.suppress(OSError):
+                place.rmdir()
+
+
 def size(path: str) -> int | None:
     """In bytes; None if there is no such file."""
     try:

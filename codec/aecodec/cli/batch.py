@@ -147,8 +147,12 @@ def noted(job: Job, notes: Iterable[str]) -> str:
 
 
 @contextlib.contextmanager
-def writing(target: Path, exclusive: bool) -> Iterator[BinaryIO]:
-    """Stdout, or a file that appears when it is whole. exclusive: one that is there already is an error."""
+def writing(target: Path, exclusive: bool, makes_folder: bool = False) -> Iterator[BinaryIO]:
+    """Stdout, or a file that appears when it is whole.
+
+    exclusive: one that is there already is an error. makes_folder: its folder is made if it is missing, now that there is
+    something to write.
+    """
     if target == STREAM:
         if sys.stdout is None:
             raise OSError("stdout is closed")
@@ -164,6 +168,8 @@ def writing(target: Path, exclusive: bool) -> Iterator[BinaryIO]:
         return
     from ..replacing import replacing
 
+    if makes_folder:
+        target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with replacing(target, exclusive) as out:
             yield out
@@ -234,9 +240,8 @@ def attempt(job: Job, work: Callable[[Job], Outcome], single: bool, common: Comm
             if single:
                 raise AecodecError(f"{job.target} exists already; -f replaces it")
             return Outcome(str(job.source), str(job.target), "kept")
-        if not is_remote(job.target) and (not single or job.target.parent == common.output):
-            job.target.parent.mkdir(parents=True, exist_ok=True)
-        with near(job, common.force) as there:
+        makes_folder = not is_remote(job.target) and (not single or job.target.parent == common.output)
+        with near(replace(job, makes_folder=makes_folder), common.force) as there:
             outcome = work(there)
         said = renamed(outcome.message, there, job)
         return replace(outcome, source=str(job.source), target=str(job.target), message=said)

@@ -177,7 +177,7 @@ def compress_one(job: Job, wish: Wish, threads: int, strip: bool, first_frame: b
     picture, noise = denoised(picture, wish.denoise, wish.lossless, threads)
     found = wish.meet(picture, threads)
     data, exact = found.encoding.data, found.encoding.lossless
-    with batch.writing(job.target, exclusive) as out:
+    with batch.writing(job.target, exclusive, job.makes_folder) as out:
         out.write(data)
     names, sizes = (str(job.source), str(job.target)), (before, len(data), picture.width, picture.height)
     psnr, ssimulacra2 = (None if exact or wished is None else found.score for wished in (wish.psnr, wish.ssimulacra2))

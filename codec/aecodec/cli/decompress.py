@@ -110,7 +110,7 @@ def decompress(
         if strip:
             picture = replace(picture, metadata={})
         before = len(source.getvalue()) if isinstance(source, io.BytesIO) else source.stat().st_size
-        with batch.writing(job.target, not common.force) as out:
+        with batch.writing(job.target, not common.force, job.makes_folder) as out:
             notes = picture.save(out, format, output_quality)
             after = out.seek(0, io.SEEK_END)
             if mask is not None and guessed is not None:

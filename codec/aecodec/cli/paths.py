@@ -21,6 +21,7 @@ STREAM = Path("-")  # stdin or stdout
 class Job:
     source: Path
     target: Path
+    makes_folder: bool = False  # whether the target's folder is made if it is missing
 
 
 def plan(
@@ -45,7 +46,7 @@ def plan(
     is_file = is_file and not inputs[0].is_dir()
     two = len(inputs) == 2 and output is None
     if two and (inputs[1] == STREAM or is_output(inputs[1]) or is_through(inputs[1])):
-        return [Job(*inputs)], True
+        return [Job(inputs[0], inputs[1])], True
     if len(inputs) == 1 and (is_file or inputs[0] == STREAM):
         if output is not None and not is_file:
             raise click.UsageError("stdin has no name that a file in a folder could take")
@@ -53,7 +54,7 @@ def plan(
     if STREAM in inputs:
         raise click.UsageError("'-' stands alone, or with one other file")
     if two:
-        refuse_missing(*inputs, rule)
+        refuse_missing(inputs[0], inputs[1], rule)
     with guarded(str(inputs[0])):
         paths, named = expand(inputs)
         placed = [place for path in paths for place in places(path, output, recursive, wanted)]

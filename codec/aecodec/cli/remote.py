@@ -5,6 +5,7 @@ A file is fetched before the work on it begins, and what came of it is sent when
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def is_remote(place: Path) -> bool:
 
 def anywhere(job: Job) -> Job:
     """The job as another process of this machine, or of one with the same files, finds its files."""
-    return Job(*(place if is_remote(place) else place.absolute() for place in (job.source, job.target)))
+    source, target = (place if is_remote(place) else place.absolute() for place in (job.source, job.target))
+    return replace(job, source=source, target=target)
 
 
 @contextlib.contextmanager
@@ -60,7 +62,7 @@ def near(job: Job, force: bool) -> Iterator[Job]:
             fetch(job.source, source)
         if is_remote(job.target):
             target = folder / f"out{job.target.suffix}"
-        yield Job(source, target)
+        yield replace(job, source=source, target=target)
         if is_remote(job.target):
             send(target, job.target, force)
 

@@ -100,7 +100,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Does every shard, says what came of them, and ends the program with status 1 if one failed."""
-    from ..storage import guarded
+    from ..storage import guarded, without_empty
 
     task.rows([])  # options out of range are the call's errors, not those of every shard
     with guarded(output):
@@ -119,8 +119,9 @@ def run(
             report.say()
 
     signals.before_end.append(interrupted)
-    for outcome in followed(results, len(jobs), "shard", quiet):
-        report.add(outcome)
+    with without_empty(output):
+        for outcome in followed(results, len(jobs), "shard", quiet):
+            report.add(outcome)
     signals.before_end.remove(interrupted)
     if as_json or not quiet:
         report.say()
