@@ -7,6 +7,7 @@ import pytest
 
 import aecodec
 from aecodec import DamagedFile, OptionError, TruncatedFile, UnsupportedFile
+from aecodec.cli.decompress import describe_damage
 from aecodec.model import Model
 from conftest import parse, with_chunk, with_header
 
@@ -56,6 +57,20 @@ def test_known_chunks_that_are_out_of_place_are_damage(data):
     ):
         with pytest.raises(DamagedFile):
             aecodec.decompress(changed)
+
+
+@pytest.mark.parametrize("surplus", [b"\n", bytes(16), b"\r\n\x1a", b"\x89AEC and another file", b"\xff" * 9])
+def test_bytes_after_the_end_are_told_and_take_nothing(data, photo, surplus, tmp_path):
+    exact = aecodec.compress(np.zeros((40, 40, 3), np.uint8), 90)
+    for whole in (data, exact, aecodec.compress(photo, 30, protect=True)):
+        with pytest.raises(DamagedFile, match=f"after the picture's end, at byte {len(whole)}, .*: {len(surplus)} of"):
+            aecodec.decompress(whole + surplus)
+        decoder = aecodec.Decoder(whole + surplus, partial=True)
+        assert len(decoder.problems) == 1 and not decoder.guesses
+        assert np.array_equal(decoder.decode(), aecodec.decompress(whole))
+        assert not decoder.guessed().any() and describe_damage(decoder, None).endswith("nothing is missing")
+    with pytest.raises(TruncatedFile, match="or goes on with bytes"):
+        aecodec.decompress(data + b"text")
 
 
 def test_wrong_options_are_value_errors_too(data, photo):

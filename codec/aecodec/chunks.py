@@ -1,7 +1,7 @@
 """What a file is made of: typed chunks with checksums, and numbers of variable length. docs/format.md, section 1."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import BinaryIO
@@ -10,6 +10,10 @@ from ._core import crc32c
 from .errors import DamagedFile, TruncatedFile
 
 CHUNK_CHECK, CODED_CHECK = 4, 3  # bytes of a CRC-32C, the low ones, after a chunk; after the header and a coded stream
+
+
+class Surplus(DamagedFile):
+    """Bytes after the picture's end, which take nothing from it."""
 
 
 def varint(value: int) -> bytes:
@@ -77,15 +81,26 @@ def ascii_name(kind: bytes) -> str:
     return ascii(kind.decode("latin-1"))
 
 
-def scan(file: BinaryIO, at: int, end: int) -> Iterator[Chunk]:
-    """The chunks in a part of a file, without a look at what is in them. Raises FileError if they do not follow one another."""
+def scan(file: BinaryIO, at: int, end: int, is_complete: Callable[[], bool] = lambda: False) -> Iterator[Chunk]:
+    """The chunks in a part of a file, without a look at what is in them. Raises FileError if they do not follow one another.
+
+    is_complete: whether the picture is in what was before, so that what cannot be a chunk is a Surplus.
+    """
     while at < end:
         file.seek(at)
         head = file.read(min(6, end - at))
-        size, used = read_varint(head, 1)
+        if is_complete() and not head[:1].isalpha():
+            raise Surplus(
+                f"after the picture's end, at byte {at}, the file goes on with what is no part of it: {end - at} of {end} bytes"
+            )
+        try:
+            size, used = read_varint(head, 1)
+        except TruncatedFile:
+            size, used = end, 1  # of a length that is cut short
         found = Chunk(head[:1], f"chunk {ascii_name(head[:1])}", at, at + used, size)
         if found.end > end:
-            raise TruncatedFile("the file is cut short")
+            behind = " after its pixels, or goes on with bytes that are no part of it" if is_complete() else ""
+            raise TruncatedFile(f"the file is cut short{behind}")
         yield found
         at = found.end
 

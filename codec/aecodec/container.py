@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from . import protection
-from .chunks import CODED_CHECK, Chunk, ascii_name, checksum, chunk, coded, length, load, read_varint, scan, varint
+from .chunks import CODED_CHECK, Chunk, Surplus, ascii_name, checksum, chunk, coded, length, load, read_varint, scan, varint
 from .errors import DamagedFile, FileError, TruncatedFile, UnsupportedFile
 from .header import Header
 from .options import MAX_PIXELS
@@ -87,6 +87,7 @@ class Index:
     problems: list[str] = field(default_factory=list)  # what is wrong with a damaged file
     repaired: dict[int, bytes] = field(default_factory=dict)  # tiles of stream 0 from the protective copy, by their number
     repairs: list[str] = field(default_factory=list)  # what came back from the protective copy
+    surplus: int = 0  # problems with what is no part of the picture
     lost_layer: bool = False  # whether a damaged file lacks lossless pixels, or which they are
 
     def add_problem(self, problem: object) -> None:
@@ -164,9 +165,10 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
             if not partial:
                 raise
             found.add_problem(error)
+            found.surplus += isinstance(error, Surplus)
 
     whole = [c for c in coded if c.end <= end]
-    take(scan(file, head.end, ahead if header.streams and ahead <= end else end))
+    take(scan(file, head.end, ahead if header.streams and ahead <= end else end, lambda: not coded and found.lossless is not None))
     parts = [c if intact(c) else None for c in whole] + [None] * (len(coded) - len(whole))
     if len(whole) < len(coded):
         cut = f"the file is cut short: {len(whole)} of {len(coded)} coded parts are there"
@@ -174,7 +176,7 @@ def index(file: BinaryIO, max_pixels: int = MAX_PIXELS, *, check: bool, partial:
             raise TruncatedFile(cut)
         found.add_problem(cut)
     elif coded:
-        take(scan(file, coded[-1].end, end))
+        take(scan(file, coded[-1].end, end, lambda: True))
     if not partial:
         check_pixels(found)
     elif found.header.streams and (found.lost_layer or not found.layers_fit):

@@ -164,7 +164,7 @@ class Decoder:
         """Whether a part of a damaged file is missing, so that pixels are guessed (`guessed` says which), or alpha or metadata left
         out."""
         missing = any(c is None for tiles in self.index.streams for c in tiles)
-        return missing or len(self.problems) > len(self.repairs)
+        return missing or len(self.problems) > len(self.repairs) + self.index.surplus
 
     @functools.cached_property
     def _coarse_guesses(self) -> np.ndarray | None:
