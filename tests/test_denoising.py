@@ -12,7 +12,7 @@ import aecodec
 import aecodec.pillow  # noqa: F401
 from aecodec import _core, denoising
 from aecodec.cli import main
-from aecodec.denoising import Denoiser, denoiser
+from aecodec.denoising import Denoiser, amount_of, denoiser
 from aecodec.errors import ModelError, OptionError
 from aecodec.noise import LEVELS, SIGMA_MAX, SIGMA_MIN, estimator, level_of
 from conftest import psnr
@@ -117,6 +117,12 @@ def test_every_effort_takes_it(photo, effort):
 def test_what_is_no_noise_is_refused(photo, denoise):
     with pytest.raises(OptionError, match="denoise must be"):
         aecodec.compress(photo, denoise=denoise)
+
+
+@pytest.mark.parametrize("denoise", [np.float32(5), np.float64(5), np.int64(5), np.uint8(5)])
+def test_numbers_of_other_types_are_noise(photo, denoise):
+    assert amount_of(denoise) == 5
+    assert aecodec.compress(photo[:64, :64], denoise=denoise) == aecodec.compress(photo[:64, :64], denoise=5)
 
 
 def test_without_loss_and_without_noise_is_refused(photo):

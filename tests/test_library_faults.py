@@ -16,6 +16,7 @@ from PIL import Image
 import aecodec.pillow
 import aecodec.torch
 from aecodec import OptionError
+from aecodec.batch import compress_rows
 from aecodec.decoder import Decoder
 from aecodec.picture import Picture
 
@@ -123,6 +124,17 @@ WRONG = [
     lambda d, p: Decoder(d).decode(region=5),
     lambda d, p: Decoder(d).decode(bits="8"),
     lambda d, p: list(Decoder(d).progressive("1")),
+    lambda d, p: Decoder(d, grain="0.5"),
+    lambda d, p: Decoder(d, grain=float("nan")),
+    lambda d, p: aecodec.sample("5x5"),
+    lambda d, p: aecodec.from_placeholder(aecodec.placeholder(p), "5x5"),
+    lambda d, p: aecodec.placeholder(p, "28"),
+    lambda d, p: aecodec.restyle(p, p, strength="1"),
+    lambda d, p: aecodec.restyle(p, p, stages=5),
+    lambda d, p: aecodec.restyle(p, p, stages=[[1]]),
+    lambda d, p: aecodec.nearest(np.ones((2, 2)), np.ones((2, 2)), threads="2"),
+    lambda d, p: compress_rows({"bytes": []}, quality=[60]),
+    lambda d, p: aecodec.compress(p, denoise=np.ones(2)),
     lambda d, p: Image.fromarray(p).save(io.BytesIO(), "AEC", quality="good"),
     lambda d, p: Image.fromarray(p).save(io.BytesIO(), "AEC", exif=5),
     lambda d, p: Image.fromarray(p).save(io.BytesIO(), "AEC", icc_profile=10),
@@ -142,6 +154,7 @@ def test_numbers_of_other_types_are_taken(data, photo):
     assert aecodec.compress(photo, np.int64(40)) == aecodec.compress(photo, 40.0) == data
     whole = Decoder(data).decode(2.0)
     np.testing.assert_array_equal(Decoder(data).decode(np.int32(2)), whole)
+    np.testing.assert_array_equal(Decoder(data, grain=np.float32(0.5)).decode(), Decoder(data, grain=0.5).decode())
     np.testing.assert_array_equal(Decoder(data).decode(region=np.array([0, 0, 5, 5])), Decoder(data).decode(region=(0.0, 0, 5, 5)))
 
 

@@ -6,7 +6,7 @@ pixels = aecodec.decompress(data)             # -> a NumPy array
 
 from typing import TYPE_CHECKING, Any
 
-from .arguments import buffer
+from .arguments import buffer, real, whole
 from .errors import (
     AecodecError,
     DamagedFile,
@@ -289,11 +289,12 @@ def restyle(
 
     ours, theirs = (Picture.of(image).rgb() for image in (content, style))
     model = shipped()
-    chosen = set(range(len(model.shape["stages"]))) if stages is None else set(stages)
-    if not chosen <= set(range(len(model.shape["stages"]))):
-        raise OptionError(f"stages must be of 0 to {len(model.shape['stages']) - 1}, not {sorted(chosen, key=str)}")
-    if not 0 <= strength <= 1:
-        raise OptionError(f"strength must be from 0 to 1, not {strength}")
+    count = len(model.shape["stages"])
+    try:
+        chosen = set(range(count)) if stages is None else {whole("a stage", stage, 0, count - 1) for stage in stages}
+    except TypeError as error:
+        raise OptionError(f"stages must be of 0 to {count - 1}, not {stages!r:.40}") from error
+    strength = real("strength", strength, 0, 1)
     if find_spec("torch") is None:
         raise AecodecError("restyle needs torch (pip install 'aecodec[train]')")
     from .network.restyle import restyled

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import encoder
+from .arguments import whole
 from .decoder import Decoder
 from .effort import level_of
 from .errors import FileError, OptionError
@@ -142,8 +143,7 @@ def compress_rows(
         OptionError: the quality or the effort is out of range, or there is no such column.
     """
     level_of(effort)
-    if quality not in range(QUALITY_MIN, QUALITY_MAX + 1):
-        raise OptionError(f"quality must be a whole number from {QUALITY_MIN} to {QUALITY_MAX}, not {quality}")
+    quality = whole("quality", quality, QUALITY_MIN, QUALITY_MAX)
     return rows_of(batch, partial(compressed, quality=quality, effort=effort, threads=threads), source)
 
 

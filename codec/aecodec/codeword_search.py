@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._core import cuda_available
+from .arguments import whole
 from .errors import OptionError
 
 __all__ = ["NearestSearch", "cuda_available", "nearest"]
@@ -50,7 +51,7 @@ class NearestSearch:
             raise OptionError(f"device must be 'cpu' or 'cuda', not {device!r}")
         if device == "cuda" and not cuda_available():
             raise OptionError("device 'cuda': this build has no CUDA kernel, or the machine no device")
-        return _core.nearest(q, self._columns, self._bias, w, threads, device)
+        return _core.nearest(q, self._columns, self._bias, w, whole("threads", threads, 0), device)
 
 
 def nearest(

@@ -5,13 +5,14 @@ import functools
 import io
 import threading
 from collections.abc import Iterator
+from numbers import Real
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from . import _core, alpha, chunks, container, limits, lossless, quality_map, repair
-from .arguments import whole
+from .arguments import real, whole
 from .chunks import Chunk
 from .errors import DamagedFile, OptionError, PictureError, UnsupportedFile
 from .folding import unfolded
@@ -68,9 +69,7 @@ class Decoder:
         self._threads = whole("threads", threads, 0)
         max_pixels = whole("max_pixels", max_pixels, 1, 1 << 62)
         self._max_memory = whole("max_memory", max_memory, 1, 1 << 62)
-        if not isinstance(grain, int | float) or not 0 <= grain <= 1:
-            raise OptionError(f"grain must be from 0 to 1, not {grain!r:.40}")
-        self._grain = grain
+        self._grain = real("grain", grain, 0, 1)
         self._reading = threading.Lock()
         self._file: BinaryIO
         if isinstance(source, bytes | bytearray | memoryview):
@@ -240,7 +239,7 @@ class Decoder:
 
     def picture(self, scale: int = 1, region: Region | None = None, bits: int | None = None) -> Picture:
         """What `decode` gives, as a `Picture` with alpha apart and with the metadata; the same arguments and errors."""
-        if bits is not None and (not isinstance(bits, int | float | np.integer) or bits not in (8, 16)):
+        if bits is not None and (not isinstance(bits, Real) or bits not in (8, 16)):
             raise OptionError(f"pixels have 8 or 16 bits, not {bits!r:.40}")
         box = self._box(scale, region)
         scale, bits = int(scale), self.bits if bits is None else int(bits)
@@ -327,7 +326,7 @@ class Decoder:
 
     def _box(self, scale: int, region: Region | None) -> Region:
         """The region as (top, left, bottom, right) of the reduced picture."""
-        if not isinstance(scale, int | float | np.integer) or scale not in SCALES:
+        if not isinstance(scale, Real) or scale not in SCALES:
             raise OptionError(f"scale must be one of {', '.join(map(str, SCALES))}, not {scale!r:.40}")
         scale = int(scale)
         try:

@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import safe_open
 
 from . import _core
+from .arguments import real
 from .errors import ModelError, OptionError
 from .model import identity_of, widened
 from .noise import SIGMA_MAX, estimator, level_of
@@ -54,11 +55,9 @@ def denoiser() -> Denoiser:
 
 def amount_of(denoise: str | float | None) -> float | None:
     """What a user asks for, as a standard deviation; None for "auto". Raises OptionError if it is neither."""
-    if denoise == AUTO:
+    if isinstance(denoise, str) and denoise == AUTO:
         return None
-    if isinstance(denoise, bool) or not isinstance(denoise, (int, float)) or not 0 <= denoise <= SIGMA_MAX:
-        raise OptionError(f"denoise must be {AUTO}, or the noise's standard deviation, 0 to {SIGMA_MAX:g}, not {denoise!r:.40}")
-    return float(denoise)
+    return real(f"denoise must be {AUTO}, or the noise's standard deviation, which", denoise, 0, SIGMA_MAX)
 
 
 def denoised(picture: Picture, denoise: str | float | None, lossless: bool = False, threads: int = 0) -> tuple[Picture, float]:

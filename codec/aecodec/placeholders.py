@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .arguments import whole
+from .arguments import sides, whole
 from .errors import DamagedFile, OptionError
 from .picture import Picture
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 LENGTH_DEFAULT, LENGTH_MIN, LENGTH_MAX = 28, 6, 100
+SIDE_MAX = 4096  # of the picture that a string is turned into
 LONG_SIDE = 32  # of the picture that is coded
 FREQUENCY_BITS = 14
 UNIT_BITS, ANGLES = 12, 4096  # of the cosines; of angles in a turn
@@ -321,7 +322,7 @@ def decode(text: str, size: tuple[int, int] | None) -> Picture:
         found = unpacked(x, parts, step)
     except ValueError as error:
         raise DamagedFile(f"{text!r:.40} is no placeholder of a picture ({error})") from error
-    width, height = grid(t.ratios[ratio]) if size is None else sides(size)
+    width, height = grid(t.ratios[ratio]) if size is None else sides(size, SIDE_MAX)
     coded = grid(t.ratios[ratio])
     planes = [synthesised(values, s, coded, width, height) for values, s in zip(found, parts, strict=True)]
     alpha = None if opaque else in_levels(planes[0] * GRAY_GAIN)[0]
@@ -331,14 +332,6 @@ def decode(text: str, size: tuple[int, int] | None) -> Picture:
 
 
 GRAY_GAIN = 9459  # 2^14 / √3: gray is a third of the luma axis's energy in each colour
-
-
-def sides(size: tuple[int, int]) -> tuple[int, int]:
-    try:
-        width, height = size
-    except (TypeError, ValueError) as error:
-        raise OptionError(f"size must be (width, height), not {size!r:.40}") from error
-    return whole("width", width, 1, 4096), whole("height", height, 1, 4096)
 
 
 def synthesised(values: Ints, shape: Shape, coded: tuple[int, int], width: int, height: int) -> Floats:

@@ -6,11 +6,12 @@ of things.
 """
 
 from . import container, quality_map
+from .arguments import real, sides, whole
 from .container import Contents
 from .decoder import Decoder
 from .encoder import header_for, unaffordable
 from .errors import OptionError
-from .header import RGB
+from .header import MAX_SIDE, RGB
 from .model import shipped
 from .options import MAX_PIXELS, QUALITY_DEFAULT
 
@@ -29,24 +30,20 @@ def sample_file(
     threads: int = 0,
 ) -> bytes:
     """The .aec file of `aecodec.sample`, with the same arguments and errors."""
-    if not 0 <= temperature <= TEMPERATURE_MAX:
-        raise OptionError(f"the temperature must be from 0 to {TEMPERATURE_MAX:g}, not {temperature}")
-    if not 0 <= seed < 2**64:
-        raise OptionError(f"the seed must be from 0 to 2^64 - 1, not {seed}")
+    temperature = real("the temperature", temperature, 0, TEMPERATURE_MAX)
+    seed = whole("the seed", seed, 0, 2**64 - 1)
+    threads = whole("threads", threads, 0)
     if (size is None) == (like is None):
         raise OptionError("a sample needs either a size or a file that it is to be like")
     model, codes, colour, qualities = shipped(), [], RGB, None
+    stage = whole("the first stage to draw", stage, 0, len(model.shape["stages"]))
     if like is not None:
         with Decoder(like, threads=threads) as decoder:
             codes, colour, size = decoder.codes(), decoder.header.colour, decoder.size
             if quality is None:
                 quality, qualities = decoder.quality, decoder.qualities
-        if not 0 <= stage <= len(codes):
-            raise OptionError(f"the first stage to draw must be from 0 to {len(codes)}, not {stage}")
-    assert size is not None
-    if min(size) < 1:
-        raise OptionError(f"the size must be at least 1 x 1, not {size[0]} x {size[1]}")
-    header = header_for(*size[::-1], QUALITY_DEFAULT if quality is None else quality, colour, model)
+    width, height = sides(size, MAX_SIDE)
+    header = header_for(height, width, QUALITY_DEFAULT if quality is None else quality, colour, model)
     if header.height * header.width > MAX_PIXELS or unaffordable(header):
         raise OptionError(f"{header.width} x {header.height} pixels are too many")
     sharpness = round(SHARPNESS / max(temperature, 1 / SHARPNESS))
