@@ -380,6 +380,20 @@ def test_targets_that_are_no_numbers(tiny, tmp_path):
             assert done.returncode == 2 and b"Traceback" not in done.stderr
 
 
+def test_no_option_takes_what_is_no_number(tiny, coded, tmp_path):
+    for command in (
+        ("compress", tiny, tmp_path / "x.aec", "--target-ssimulacra2"),
+        ("decompress", coded, tmp_path / "x.png", "--grain"),
+        ("sample", tmp_path / "x.png", "--temperature"),
+        ("duplicates", tmp_path, "--threshold"),
+        ("anomaly", "score", tmp_path / "model", tiny, "--threshold"),
+    ):
+        done = run(*command, "nan")
+        assert done.returncode == 2 and b"no finite number" in done.stderr and b"Traceback" not in done.stderr
+    done = run("compress", tiny, tmp_path / "x.aec", "--target-ssimulacra2", "-inf")
+    assert done.returncode == 2 and not (tmp_path / "x.aec").exists()
+
+
 def test_files_that_are_no_pictures_for_us_are_left_alone(tiny, tmp_path):
     for name in ("film.mpg", "._tiny.jpg", "drawing.eps", "code.xbm"):
         (tmp_path / name).write_bytes(b"\0" * 100)

@@ -14,6 +14,7 @@ from ..folders import pictures_in
 from . import batch
 from .messages import say
 from .paths import STREAM, expand, targets, unique
+from .size import Range
 
 if TYPE_CHECKING:
     from ..anomaly import AnomalyModel
@@ -80,9 +81,7 @@ class Verdict:
 @click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
 @click.argument("inputs", metavar="FILE...", type=click.Path(path_type=Path, allow_dash=True), nargs=-1, required=True)
 @click.option("--map", "folder", type=FOLDER, help="A folder for heat maps and overlays, as PNG.")
-@click.option(
-    "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="From which score on to call it odd."
-)
+@click.option("--threshold", type=Range(0, 1), default=0.5, show_default=True, help="From which score on to call it odd.")
 @click.option("-f", "--force", is_flag=True, help="Replace existing maps.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout.")
 def score(model_path: Path, inputs: tuple[Path, ...], folder: Path | None, threshold: float, force: bool, as_json: bool) -> None:

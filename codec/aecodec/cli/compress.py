@@ -13,7 +13,7 @@ from . import batch
 from .batch import Batch, CommonOptions, Outcome
 from .paths import STREAM, Job, plan
 from .remote import Place
-from .size import Positive, Size
+from .size import Positive, Range, Size
 
 if TYPE_CHECKING:
     from ..picture import Picture
@@ -64,7 +64,7 @@ effort_option = click.option(
 @click.option("--target-size", type=Size(), help="The best quality in so many bytes: 50000, 50k, 48KiB.")
 @click.option("--target-bpp", type=Positive(), help="The best quality in so many bits per pixel.")
 @click.option("--target-psnr", type=Positive(), help="The smallest file with this PSNR in dB.")
-@click.option("--target-ssimulacra2", type=click.FloatRange(max=100), help="The smallest file with this SSIMULACRA2.")
+@click.option("--target-ssimulacra2", type=Range(max=100), help="The smallest file with this SSIMULACRA2.")
 @click.option("--lossless", is_flag=True, help="Keep every sample of 8 or 16 bits as it is.")
 @click.option("--protect", is_flag=True, help="Add a protective copy of the coarse codes: up to a quarter more bytes.")
 @click.option("--roi", type=Interest(), multiple=True, help="A region of interest, and its offset of quality; may be repeated.")

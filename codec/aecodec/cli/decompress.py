@@ -12,6 +12,7 @@ from . import batch
 from .batch import Batch, CommonOptions, Outcome
 from .paths import STREAM, Job, plan
 from .remote import Place
+from .size import Range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +46,7 @@ class Rectangle(click.ParamType):  # type: ignore[type-arg]  # older releases of
 @click.option("--output-quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF.  [default: 95, 95, 90]")
 @click.option(
     "--grain",
-    type=click.FloatRange(0, 1),
+    type=Range(0, 1),
     is_flag=False,
     flag_value=STRENGTH_DEFAULT,
     default=0.0,

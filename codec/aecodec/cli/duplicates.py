@@ -16,6 +16,7 @@ from tqdm import tqdm
 from ..errors import AecodecError
 from .batch import counted, one_line, writing
 from .messages import printable, say
+from .size import Range
 
 if TYPE_CHECKING:
     from ..duplicates import File, Group
@@ -80,9 +81,7 @@ def move(file: "File", folder: Path, target: Path) -> Path:
 
 @click.command()
 @click.argument("folders", metavar="FOLDER...", type=FOLDER, nargs=-1, required=True)
-@click.option(
-    "--threshold", type=click.FloatRange(0, 1), help="How alike two must be; less finds more, and errs more.  [default: 0.85]"
-)
+@click.option("--threshold", type=Range(0, 1), help="How alike two must be; less finds more, and errs more.  [default: 0.85]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--html", "html_path", type=click.Path(dir_okay=False, path_type=Path), help="Write a page of thumbnails.")
 @click.option(

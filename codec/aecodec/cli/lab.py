@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from .messages import say
+from .size import Range
 
 FILE = click.Path(path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -20,25 +21,23 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--export", type=FILE, help="Where to write the trained model.  [default: model.safetensors in the run's folder]")
 @click.option(
     "--anneal",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Range(min=0, min_open=True),
     help="With --resume: in --out, let a copy of the run's learning rate fall to nothing in so many minutes.",
 )
-@click.option("--minutes", type=click.FloatRange(min=0), help="Of training in all, over every resume.  [default: 100]")
-@click.option(
-    "--scalar-share", type=click.FloatRange(0, 1), help="Share of the minutes before the codebook phase.  [default: 0.45]"
-)
+@click.option("--minutes", type=Range(min=0), help="Of training in all, over every resume.  [default: 100]")
+@click.option("--scalar-share", type=Range(0, 1), help="Share of the minutes before the codebook phase.  [default: 0.45]")
 @click.option("--batch", type=click.IntRange(1), help="Crops a step, of all processes together.  [default: 4]")
 @click.option("--accumulate", type=click.IntRange(1), help="Parts that a process makes its share of them in.  [default: 1]")
 @click.option("--crop", type=click.IntRange(64), help="Pixels on a side of a crop, a multiple of 64.  [default: 256]")
-@click.option("--learning-rate", type=click.FloatRange(0, 1), help="Of Adam, before it falls.  [default: 0.001]")
-@click.option("--decay-share", type=click.FloatRange(0, 1), help="Share of the minutes in which it falls.  [default: 0.25]")
+@click.option("--learning-rate", type=Range(0, 1), help="Of Adam, before it falls.  [default: 0.001]")
+@click.option("--decay-share", type=Range(0, 1), help="Share of the minutes in which it falls.  [default: 0.25]")
 @click.option(
     "--trained/--untrained",
     default=None,
     help="Whether what the run starts from is: smaller rates for the layers that the whole picture passes through.",
 )
-@click.option("--visual", type=click.FloatRange(0, 1), help="Share of what the eye sees in the distortion.  [default: by quality]")
-@click.option("--preview", type=click.FloatRange(0), help="Weight of the 1/8 preview's squared error in the loss.  [default: 0.25]")
+@click.option("--visual", type=Range(0, 1), help="Share of what the eye sees in the distortion.  [default: by quality]")
+@click.option("--preview", type=Range(0), help="Weight of the 1/8 preview's squared error in the loss.  [default: 0.25]")
 @click.option("--seed", type=int, help="Of the initial weights, the crops and the noise.  [default: 0]")
 @click.option("--device", help="Of torch.  [default: cuda if there is one, else cpu]")
 def train(

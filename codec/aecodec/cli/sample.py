@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from . import batch
+from .size import Range
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # older releases of click have no type argument
@@ -22,7 +23,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # older releases of clic
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--size", type=Size(), help="Of the picture.  [default: 512x512]")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Which picture.")
-@click.option("--temperature", type=click.FloatRange(0, 4), default=1.0, show_default=True, help="0: only what is likeliest.")
+@click.option("--temperature", type=Range(0, 4), default=1.0, show_default=True, help="0: only what is likeliest.")
 @click.option("-q", "--quality", type=click.IntRange(1, 100), help="How fine its details are.  [default: 60, or that of --like]")
 @click.option("--like", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Keep this .aec file's coarse codes.")
 @click.option("--from", "stage", type=click.IntRange(0, 7), default=0, show_default=True, help="The first stage that is drawn.")

@@ -1,6 +1,7 @@
 """Sizes in bytes as people write them."""
 
 import math
+from typing import Any
 
 import click
 
@@ -20,6 +21,16 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # older releases of clic
         if not 1 <= size < 2**62:
             self.fail(f"{value!r} is not a size such as 50000, 50k or 48KiB", param, context)
         return size
+
+
+class Range(click.FloatRange):
+    """A number in a range, which nan and infinity are not."""
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
+        number: float = super().convert(value, param, context)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number", param, context)
+        return number
 
 
 class Positive(click.ParamType):  # type: ignore[type-arg]  # as above
