@@ -224,6 +224,12 @@ class TestPillow:
         assert back.getexif().get(0x0112) is None and back.getexif()[0x010F] == "A camera"
         assert picture.metadata["icc"] == b"not really a profile"
 
+    @pytest.mark.parametrize(("mode", "premultiplied"), [("RGBA", "RGBa"), ("LA", "La")])
+    def test_premultiplied_alpha(self, photo, mode, premultiplied):
+        image = Image.fromarray(np.dstack([photo, photo[:, :, 0] | 128])).convert(mode).convert(premultiplied)
+        picture = Picture.of(image)
+        np.testing.assert_array_equal(picture.to_array(), np.asarray(image.convert(mode)))
+
     def test_animations_are_refused(self, photo):
         out = io.BytesIO()
         Image.fromarray(photo).save(out, "GIF", save_all=True, append_images=[Image.fromarray(photo[::-1].copy())])

@@ -118,6 +118,8 @@ class Picture:
             return cls(colours, None if opacity is None or (opacity == 65535).all() else opacity, metadata, notes=notes)
         if image.mode == "F":
             raise PictureError("the picture has floating-point samples")
+        if image.mode == "La":  # premultiplied, which Pillow converts to LA and nothing else
+            image = image.convert("LA")
         if image.has_transparency_data:
             gray = image.mode in ("L", "LA")
             array = np.asarray(image.convert("LA" if gray else "RGBA"))
