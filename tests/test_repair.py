@@ -162,6 +162,8 @@ def test_command(data, tmp_path):
         (("a.aec", "b.png", "--mask", "m.png"), "with --allow-partial"),
         (("a.aec", "b.png", "--allow-partial", "--mask", "b.png", "-f"), "same file"),
         (("a.aec", "b.png", "--allow-partial", "--mask", "a.aec", "-f"), "same file"),
+        (("a.aec", "b.png", "--allow-partial", "--mask", "m.aec"), "must end in .png"),
+        (("a.aec", "b.png", "--allow-partial", "--mask", "m.jpg"), "must end in .png"),
     ]:
         done = run("decompress", *arguments)
         assert done.returncode and message in done.stderr and not (tmp_path / "b.png").exists()

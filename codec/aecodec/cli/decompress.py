@@ -91,6 +91,8 @@ def decompress(
     def work(job: Job) -> Outcome:
         if mask is not None:
             refuse_same(job.source, mask)
+            if mask.suffix.lower() not in ("", ".png"):
+                raise OptionError(f"{mask}: --mask writes a PNG, so its name must end in .png")
             if mask == job.target:
                 raise OptionError(f"{mask}: the picture and the mask are the same file")
         format = FORMATS[kind or "png"] if kind or job.target == STREAM else picture_format(job.target)
