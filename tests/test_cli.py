@@ -199,6 +199,10 @@ def test_pipes(picture, photo, tmp_path):
         assert Image.open(io.BytesIO(back.stdout)).format == name
     assert pipe(coded.stdout, "decompress", "-", tmp_path / "out.png").returncode == 0
     assert psnr(photo, np.asarray(Image.open(tmp_path / "out.png"))) > 30
+    assert b"% of stdin" in pipe(picture.read_bytes(), "compress", "-", tmp_path / "g.aec").stdout
+    assert pipe(b"nonsense", "placeholder", "-").stderr.startswith(b"aecodec: stdin: ")
+    partial = pipe(coded.stdout[:-9], "decompress", "-", tmp_path / "part.png", "--allow-partial")
+    assert partial.returncode == 0 and partial.stderr.startswith(b"aecodec: stdin: the file is cut short")
     bad = pipe(b"nonsense", "decompress", "-")
     assert bad.returncode == 1 and not bad.stdout and bad.stderr.startswith(b"aecodec: ")
     command = f"{sys.executable} -m aecodec"
@@ -273,6 +277,15 @@ def test_verify(picture, tmp_path):
     done = run("verify", bad, good, tmp_path / "none.aec")
     assert done.returncode == 1 and "photo.aec: intact" in done.stdout
     assert "bad.aec" in done.stderr and "checksum" in done.stderr and "none.aec" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_file_is_named_once_whatever_its_name(tmp_path):
+    (tmp_path / "a").write_bytes(b"text")
+    for command in (("verify", "a"), ("compress", "a"), ("decompress", "a"), ("verify", "b")):
+        done = run(*command, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1].startswith(f"aecodec: {command[1]}: "), done.stderr
+        assert done.stderr.count(f"{command[1]}: ") == 1
 
 
 def test_compare(picture, photo, tmp_path):

@@ -133,8 +133,7 @@ class Failures:
         self.messages: list[str] = []
 
     def note(self, path: Path, error: Exception) -> str:
-        text = batch.one_line(error)
-        self.messages.append(text if str(path) in text else f"{path}: {text}")
+        self.messages.append(batch.said_of(path, error))
         say(f"aecodec: {self.messages[-1]}", err=True)
         return self.messages[-1]
 

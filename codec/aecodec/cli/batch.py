@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Protocol, TypeVar
 
 import click
@@ -94,6 +94,17 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def name_of(source: PurePath) -> str:
+    """An input's name for messages."""
+    return "stdin" if source == STREAM else str(source)
+
+
+def said_of(source: Path, error: BaseException) -> str:
+    """An error as a line that names the input; once, if it does so already."""
+    text, name = one_line(error), name_of(source)
+    return text if text.startswith(f"{name}:") else f"{name}: {text}"
+
+
 def counted(count: int, thing: str) -> str:
     """As "1 file", "2 files"."""
     return f"{count} {thing}{'' if count == 1 else 's'}"
@@ -143,7 +154,7 @@ def limits(command: Callable[..., None]) -> Callable[..., None]:
 
 def noted(job: Job, notes: Iterable[str]) -> str:
     """What is to be said of a file that is done all the same, as a line; empty if nothing is."""
-    return f"{job.source}: {'; '.join(notes)}" if notes else ""
+    return f"{name_of(job.source)}: {'; '.join(notes)}" if notes else ""
 
 
 @contextlib.contextmanager
@@ -248,7 +259,11 @@ def attempt(job: Job, work: Callable[[Job], Outcome], single: bool, common: Comm
     except Exception as error:  # whatever it is, it is this file's, and the others are still to be done
         text = renamed(one_line(error), there, job)
         named = isinstance(error, OSError) and error.filename
-        at = "" if named or str(job.source) in text or str(job.target) in text or job.source == STREAM else f"{job.source}: "
+        at = (
+            ""
+            if named or text.startswith(f"{job.source}:") or str(job.target) in text or job.source == STREAM
+            else f"{job.source}: "
+        )
         return Outcome(str(job.source), str(job.target), "failed", message=at + text)
 
 

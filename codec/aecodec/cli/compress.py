@@ -190,7 +190,8 @@ def describe(outcome: Outcome, searched: bool) -> str:
     """A line on one file; searched: say what was found, too."""
     line = f"{outcome.target}: {outcome.bytes_after} bytes"
     if outcome.bytes_before:  # a pipe's size is not known before
-        line += f", {100 * outcome.bytes_after / outcome.bytes_before:.1f} % of {PurePath(outcome.source).name}"
+        name = batch.name_of(PurePath(PurePath(outcome.source).name))
+        line += f", {100 * outcome.bytes_after / outcome.bytes_before:.1f} % of {name}"
     if searched:
         line += "; without loss" if outcome.lossless else f"; quality {outcome.quality}"
         line += f", {8 * outcome.bytes_after / (outcome.width * outcome.height):.4f} bits per pixel"

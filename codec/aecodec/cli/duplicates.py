@@ -14,7 +14,7 @@ import click
 from tqdm import tqdm
 
 from ..errors import AecodecError
-from .batch import counted, one_line, writing
+from .batch import counted, one_line, said_of, writing
 from .messages import printable, say
 from .size import Range
 
@@ -122,7 +122,7 @@ def duplicates(
             everything.failed += found.failed
             homes.update(dict.fromkeys((f.path for f in found.files), folder))
     for path, error in everything.failed:
-        say(f"aecodec: {path}: {one_line(error)}", err=True)
+        say(f"aecodec: {said_of(path, error)}", err=True)
     result = groups(everything.files, everything.points, THRESHOLD if threshold is None else threshold)
     if html_path is not None:
         with writing(html_path, not force) as out:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import AecodecError, FileError, PictureError
-from .batch import limits, one_line, writing
+from .batch import limits, said_of, writing
 from .messages import say
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ def verify(files: tuple[Path, ...], quiet: bool, limit_pixels: int, limit_memory
                 pass
         except (AecodecError, OSError) as error:
             failed = True
-            text = one_line(error)
+            text = said_of(path, error)
             if isinstance(error, FileError) and (repairs := repairs_of(path)):
                 text += f"; decompress --allow-partial repairs {', '.join(repairs)}"
-            say(f"aecodec: {text if str(path) in text else f'{path}: {text}'}", err=True)
+            say(f"aecodec: {text}", err=True)
             continue
         if not quiet:  # outside, lest a full disk behind stdout is taken for a fault of the file
             say(f"{path}: intact")

@@ -31,7 +31,7 @@ def placeholder(path: Path, length: int, text: str | None, size: tuple[int, int]
         try:
             click.echo(encode(load_reduced(batch.read_stdin() if path == STREAM else path, LONG_SIDE), length))
         except AecodecError as error:
-            raise type(error)(f"{path}: {error}") from error
+            raise type(error)(f"{batch.name_of(path)}: {error}") from error
         return
     format = "PNG" if path == STREAM else picture_format(path)
     picture = decode(text, size)
