@@ -79,6 +79,16 @@ def test_the_header_comes_back(data):
     np.testing.assert_array_equal(decoder.decode(), aecodec.decompress(data))
 
 
+def test_another_file_behind_is_no_copy(data, tmp_path):
+    plain = aecodec.compress(np.zeros((64, 64, 3), np.uint8), 20)
+    for front in (b"just text\n", b"stop\n", b"\x89AEC"):
+        with pytest.raises(aecodec.FileError):
+            Decoder(front + plain, partial=True)
+    (tmp_path / "a.aec").write_bytes(b"just text\n" + plain)
+    done = subprocess.run([sys.executable, "-m", "aecodec", "verify", tmp_path / "a.aec"], capture_output=True, text=True)
+    assert done.returncode == 1 and "not an .aec file" in done.stderr and "repairs" not in done.stderr
+
+
 def test_two_tiles_of_a_group_do_not(picture, data):
     decoder = Decoder(damaged(damaged(data, 0, 0), 0, 2), partial=True)
     assert decoder.repairs == [] and decoder.guesses and len(decoder.problems) == 2

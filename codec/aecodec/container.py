@@ -220,11 +220,24 @@ def find_copy(file: BinaryIO, error: FileError) -> int:
         if at < 0:
             break
         try:
-            read_head(file, len(data), at)
-            return at
+            *_, head, _, _ = read_head(file, len(data), at)
         except FileError:
             continue
+        if is_protection(data, at, head.end):
+            return at
     raise error
+
+
+def is_protection(data: bytes, at: int, size: int) -> bool:
+    """Whether bytes with a header of `size` in front are those of a protective copy, and not of another file behind this one."""
+    for start in range(max(0, at - 6), at - 1):
+        try:
+            length, payload = read_varint(data[:at], start + 1)
+        except FileError:
+            continue
+        if data[start : start + 1] == PROTECTION and payload == at and length > size:
+            return True
+    return False
 
 
 def load_part(file: BinaryIO, found: Index, stream: int, tile: int) -> bytes | None:
