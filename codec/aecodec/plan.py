@@ -59,11 +59,11 @@ class Plan:
         """Whether all pixels are kept as they are."""
         return self.is_whole and self.layer is not None and self.layer.step == 1 and self.shown is None
 
-    def kept(self, everything: np.ndarray) -> np.ndarray | None:
-        """The blocks that are kept as they are, all or some, of a mask's shape; None if there are none."""
+    def kept(self, shape: tuple[int, ...]) -> np.ndarray | None:
+        """The blocks that are kept as they are, all or some, bool of this shape (rows, columns); None if there are none."""
         if self.layer is None or self.layer.step > 1 or self.cost >= self.codewords:
             return None
-        return everything if self.layer.mask is None else self.layer.mask
+        return np.ones(shape, bool) if self.layer.mask is None else self.layer.mask
 
 
 def plan(pixels: np.ndarray, lam: float, threads: int = 0, near: bool = True) -> Plan:
@@ -179,6 +179,15 @@ class Shown:
         return quick_bits(self.samples[rows], mask[some]) / share + lam * error
 
 
+def in_fewer_colours(samples: np.ndarray, mask: np.ndarray, lam: float, threads: int) -> Shown:
+    inside = np.ascontiguousarray(expanded(mask, *samples.shape[:2]))
+    return Shown(*fewer_colours(samples, lam, inside, threads))
+
+
+def as_it_is(samples: np.ndarray) -> Shown:
+    return Shown(samples, np.broadcast_to(np.float32(0), samples.shape[:2]))
+
+
 def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, threads: int, found: Plan, factor: float) -> Plan:
     """A plan whose layer shows the picture in fewer colours, if that is cheaper than what was found. factor: see `tried`.
 
@@ -189,25 +198,26 @@ def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, thre
         return found
     if few.mean() > MOSTLY:
         few[:] = True
-    everything = np.ones_like(few)
-    kept = found.kept(everything)
-    drawn = few if few.all() or kept is None or kept is everything else kept
-    inside = np.ascontiguousarray(expanded(drawn, *samples.shape[:2]))
-    saved = factor if drawn is kept else 1.0  # words repeat themselves, and so less is saved than colours' frequencies say
-    shown = Shown(*fewer_colours(samples, lam / min(1.0, saved), inside, threads))
-    exact = Shown(samples, np.broadcast_to(np.float32(0), inside.shape))
-    if drawn is few:
-        return drawn_plan(shown, exact, few, others, lam, threads, found)
-    some = tried_rows(len(others), others.size)
-    cost, rival = together([partial(what.cost, drawn, lam, some) for what in (shown, exact)], threads)
+    kept = found.kept(few.shape)
+    if few.all() or kept is None or kept.all():
+        return drawn_plan(samples, few, others, lam, threads, found)
+    return text_plan(samples, kept, lam, threads, found, factor)
+
+
+def text_plan(samples: np.ndarray, kept: np.ndarray, lam: float, threads: int, found: Plan, factor: float) -> Plan:
+    """The same for what is drawn beside a photograph: the blocks that were to be exact, of which no others are tried."""
+    less = lam / min(1.0, factor)  # words repeat themselves, and so less is saved than colours' frequencies say
+    shown, some = in_fewer_colours(samples, kept, less, threads), tried_rows(len(kept), kept.size)
+    cost, rival = together([partial(what.cost, kept, lam, some) for what in (shown, as_it_is(samples))], threads)
     return replace(found, cost=found.cost + cost - rival, shown=shown.samples) if cost < FEWER_MIXED * rival else found
 
 
-def drawn_plan(shown: Shown, exact: Shown, few: np.ndarray, others: np.ndarray, lam: float, threads: int, found: Plan) -> Plan:
+def drawn_plan(samples: np.ndarray, few: np.ndarray, others: np.ndarray, lam: float, threads: int, found: Plan) -> Plan:
     """The same for a drawing, in which most blocks have few colours, or for a picture without an exact part.
 
     All pixels are in the layer, or the blocks that are best in it, or those of the plan that was found: by trials.
     """
+    shown = in_fewer_colours(samples, few, lam, threads)
     costs, runs = layer_costs(shown.samples, threads)
     errors = np.float32(lam) * sums(shown.errors)
     hopeful = few & (runs > DRAWN * BLOCK**2) & (others > HOPE * costs + errors)
@@ -218,14 +228,14 @@ def drawn_plan(shown: Shown, exact: Shown, few: np.ndarray, others: np.ndarray, 
     bits = shown.cost(hopeful, lam, some) - float(errors[hopeful].sum())
     costs = costs * np.float32(bits / float(costs[hopeful].sum())) + errors
     layer, _ = best_layer(1, others, costs, costs < FLAT)
-    rgb = exact.samples if exact.samples.shape[2] > 1 else exact.samples.repeat(3, axis=2)
+    rgb = samples if samples.shape[2] > 1 else samples.repeat(3, axis=2)
 
     def rest(mask: np.ndarray) -> float:
         """What codewords cost for what a layer leaves."""
         dear = DEAR if few.all() else 1.0
         return 0.0 if mask.all() else dear * float(codeword_costs(filled(rgb, mask), lam, 1).sum())
 
-    kept = found.kept(everything)
+    kept = found.kept(few.shape)
     masks = [] if kept is None else [kept]
     if layer.mask is not None and (kept is None or (layer.mask != kept).mean() > OTHER):
         masks.append(layer.mask)
@@ -234,9 +244,12 @@ def drawn_plan(shown: Shown, exact: Shown, few: np.ndarray, others: np.ndarray, 
     if few.all():
         some = tried_rows(len(others), others.size)
     works = [partial(rest, m) for m in masks] + [partial(shown.cost, m, lam, some) for m in masks]
-    results = together(works if kept is None else [*works, partial(exact.cost, kept, lam, some)], threads)
-    totals = [results[i] + results[len(masks) + i] for i in range(len(masks))]
-    rival = found.cost if kept is None else (results[0] + results[-1]) * (FEWER if found.is_exact else 1)
+    if kept is not None:
+        works.append(partial(as_it_is(samples).cost, kept, lam, some))
+    results, count = together(works, threads), len(masks)
+    rests, layers, exact = results[:count], results[count : 2 * count], results[2 * count :]
+    totals = [r + c for r, c in zip(rests, layers, strict=True)]
+    rival = (rests[0] + exact[0]) * (FEWER if found.is_exact else 1) if exact else found.cost
     if min(totals, default=math.inf) >= min(found.codewords, rival):
         return found
     mask = masks[int(np.argmin(totals))]
