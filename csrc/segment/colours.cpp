@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/workers.h"
+#include "segment/colour.h"
 
 namespace aec {
 namespace {
@@ -26,12 +27,6 @@ constexpr int kCacheBits = 15;
 constexpr int kNone = -1;  // the label of a pixel that stays as it is
 
 using Colour = std::array<float, 3>;  // of gray the first alone
-
-template <int channels>
-uint32_t number_of(const uint8_t* pixel) {
-    if constexpr (channels == 1) return pixel[0];
-    else return static_cast<uint32_t>(pixel[0]) << 16 | static_cast<uint32_t>(pixel[1]) << 8 | pixel[2];
-}
 
 template <int channels>
 Colour colour_of(uint32_t number) {

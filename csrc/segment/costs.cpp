@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/workers.h"
+#include "segment/colour.h"
 
 namespace aec {
 namespace {
@@ -128,10 +129,7 @@ public:
 
 private:
     void pack(const uint8_t* row, uint32_t* numbers) const {
-        for (int64_t x = 0; x < samples_.width; ++x) {
-            const uint8_t* p = row + x * channels;
-            numbers[x] = channels == 1 ? p[0] : static_cast<uint32_t>(p[0] << 16 | p[1] << 8 | p[2]);
-        }
+        for (int64_t x = 0; x < samples_.width; ++x) numbers[x] = number_of<channels>(row + x * channels);
     }
 
     const Samples& samples_;

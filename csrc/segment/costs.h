@@ -13,9 +13,6 @@ struct Samples {
 
 constexpr int kCostBlock = 8;
 
-// Of a colour as a number: Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4).
-inline uint32_t hash(uint32_t colour, int bits) { return colour * 0x9e3779b1u >> (32 - bits); }
-
 inline int64_t cost_blocks(int64_t pixels) { return (pixels + kCostBlock - 1) / kCostBlock; }
 
 // With codewords, bits and λ times the squared error of a pixel's colours: those of a transform codec, where every
