@@ -65,6 +65,16 @@ def test_drawings_of_every_kind_are_exact(kind, photo):
             assert len(data) < 0.6 * len(encoder.encode(Picture(pixels), quality, mode="lossy").data)
 
 
+def test_colours_and_alpha_are_kept_together_if_that_is_smaller():
+    shapes = np.random.default_rng(0).integers(0, 6, (24, 24)).repeat(6, 0).repeat(7, 1)
+    drawing = np.uint8([[0, 0, 0, 0], [250, 20, 20, 255], [9, 9, 99, 255], [0, 200, 0, 128], [0, 0, 0, 90], [255, 255, 255, 255]])[
+        shapes
+    ]
+    data = aecodec.compress(drawing, 95)
+    np.testing.assert_array_equal(aecodec.decompress(data), drawing)
+    assert len(data) <= len(aecodec.compress(drawing, lossless=True)) * 1.02
+
+
 @pytest.mark.parametrize("kind", ["pixels enlarged", "chequer of pixels", "two colours in turn"])
 def test_patterns_of_which_estimates_know_little_are_exact(kind, photo):
     y, x = np.mgrid[:256, :256]

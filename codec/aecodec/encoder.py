@@ -79,15 +79,19 @@ def written(
 
 
 def encode_lossless(picture: Picture, effort: int = EFFORT_DEFAULT) -> Encoding:
-    """Keeps any picture, of 8 or 16 bits, without loss: colours and alpha together, or each for itself.
+    """Keeps any picture, of 8 or 16 bits, without loss.
 
     Raises OptionError if the effort is not 1 to 9, PictureError if the picture's file had more bits than the picture.
     """
     level_of(effort)
     if picture.rounded:
         raise PictureError("the samples have more bits than can be read, and cannot be kept without loss")
-    methods = Methods(6 if effort > 6 else 5)
     header = header_for(picture.height, picture.width, QUALITY_MAX, GRAY if picture.gray else RGB, shipped())
+    return kept_exactly(picture, header, Methods(6 if effort > 6 else 5))
+
+
+def kept_exactly(picture: Picture, header: Header, methods: Methods) -> Encoding:
+    """All pixels without loss: colours and alpha together, or each for itself."""
     found = [written(picture, header, [], lossless.pack(picture.pixels, methods))]
     if picture.alpha is not None:
         joint = lossless.pack(picture.to_array(), methods)
@@ -209,8 +213,7 @@ class Job:
     def exact(self) -> Encoding:
         """All pixels without loss, in 8 bits if they have no more."""
         picture = self.picture if self.original.sixteen_bits and is_eight(self.original.to_array()) else self.original
-        data = written(picture, self.header, [], lossless.pack(picture.pixels, self.methods))
-        return Encoding(data, [], lossless=True, layered=True)
+        return kept_exactly(picture, self.header, self.methods)
 
     def layered(self, layer: Layer, shown: np.ndarray | None = None) -> Encoding:
         """Some pixels in a layer, and the others as codewords; or all in a layer of larger steps, or of fewer colours.
