@@ -92,11 +92,12 @@ def distinct_colours(samples: NDArray[np.uint8], threads: int = 0) -> NDArray[np
 def fewer_colours(
     samples: NDArray[np.uint8], lam: float, inside: NDArray[np.bool_] | None = None, threads: int = 0
 ) -> tuple[NDArray[np.uint8], _Float]:
-    """A picture, (H, W, 1) or (H, W, 3), in which colours that are alike are one, and the squared error of each pixel, (H, W).
+    """A picture, (H, W, 1) or (H, W, 3), in which colours that are alike are one, and the squared errors of blocks of 8x8 pixels,
+    float32 (rows, columns): of a pixel the mean of its samples', of a block the sum.
 
-    Colours are merged where that saves more bits in a lossless format than lam times its error, the mean of a pixel's samples,
-    costs; no error is above 8 / lam. inside: (H, W), the pixels whose colours count and change. Raises ValueError on other shapes,
-    and if lam is not above 0.
+    Colours are merged where that saves more bits in a lossless format than lam times its error costs; no pixel's error is above
+    8 / lam. inside: (rows, columns), the blocks whose colours count and change. Raises ValueError on other shapes, and if lam is
+    not above 0.
     """
 
 def crc32c(data: Buffer, value: int = 0) -> int:

@@ -169,23 +169,21 @@ class Shown:
     """What a layer shows: the picture, or the same in fewer colours."""
 
     samples: np.ndarray  # uint8 (H, W, C)
-    errors: np.ndarray  # squared, the means of a pixel's samples: float32 (H, W)
+    errors: np.ndarray  # squared, the means of a pixel's samples, of every block: float32 (rows, columns)
 
     def cost(self, mask: np.ndarray, lam: float, some: np.ndarray) -> float:
         """Of a layer with these blocks: bits, by a trial of some rows of blocks, and λ times the squared error."""
         rows = some.repeat(BLOCK)[: len(self.samples)]
         share = max(1, int(mask[some].sum())) / max(1, int(mask.sum()))
-        error = float(self.errors[expanded(mask, *self.errors.shape)].sum())
-        return quick_bits(self.samples[rows], mask[some]) / share + lam * error
+        return quick_bits(self.samples[rows], mask[some]) / share + lam * float(self.errors[mask].sum())
 
 
 def in_fewer_colours(samples: np.ndarray, mask: np.ndarray, lam: float, threads: int) -> Shown:
-    inside = np.ascontiguousarray(expanded(mask, *samples.shape[:2]))
-    return Shown(*fewer_colours(samples, lam, inside, threads))
+    return Shown(*fewer_colours(samples, lam, np.ascontiguousarray(mask), threads))
 
 
-def as_it_is(samples: np.ndarray) -> Shown:
-    return Shown(samples, np.broadcast_to(np.float32(0), samples.shape[:2]))
+def as_it_is(samples: np.ndarray, mask: np.ndarray) -> Shown:
+    return Shown(samples, np.zeros(mask.shape, np.float32))
 
 
 def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, threads: int, found: Plan, factor: float) -> Plan:
@@ -208,7 +206,7 @@ def text_plan(samples: np.ndarray, kept: np.ndarray, lam: float, threads: int, f
     """The same for what is drawn beside a photograph: the blocks that were to be exact, of which no others are tried."""
     less = lam / min(1.0, factor)  # words repeat themselves, and so less is saved than colours' frequencies say
     shown, some = in_fewer_colours(samples, kept, less, threads), tried_rows(len(kept), kept.size)
-    cost, rival = together([partial(what.cost, kept, lam, some) for what in (shown, as_it_is(samples))], threads)
+    cost, rival = together([partial(what.cost, kept, lam, some) for what in (shown, as_it_is(samples, kept))], threads)
     return replace(found, cost=found.cost + cost - rival, shown=shown.samples) if cost < FEWER_MIXED * rival else found
 
 
@@ -219,7 +217,7 @@ def drawn_plan(samples: np.ndarray, few: np.ndarray, others: np.ndarray, lam: fl
     """
     shown = in_fewer_colours(samples, few, lam, threads)
     costs, runs = layer_costs(shown.samples, threads)
-    errors = np.float32(lam) * sums(shown.errors)
+    errors = np.float32(lam) * shown.errors
     hopeful = few & (runs > DRAWN * BLOCK**2) & (others > HOPE * costs + errors)
     hopeful = smoothed(np.where(hopeful, np.float32(1), np.float32(-1)))
     if float(others[hopeful].sum()) < LEAST_GAIN:
@@ -245,7 +243,7 @@ def drawn_plan(samples: np.ndarray, few: np.ndarray, others: np.ndarray, lam: fl
         some = tried_rows(len(others), others.size)
     works = [partial(rest, m) for m in masks] + [partial(shown.cost, m, lam, some) for m in masks]
     if kept is not None:
-        works.append(partial(as_it_is(samples).cost, kept, lam, some))
+        works.append(partial(as_it_is(samples, kept).cost, kept, lam, some))
     results, count = together(works, threads), len(masks)
     rests, layers, exact = results[:count], results[count : 2 * count], results[2 * count :]
     totals = [r + c for r, c in zip(rests, layers, strict=True)]
@@ -266,10 +264,3 @@ def quick_bits(samples: np.ndarray, mask: np.ndarray) -> float:
     """What these blocks of a picture (H, W, 1) or (H, W, 3) take without loss, by a quick trial."""
     samples = samples if samples.shape[2] > 1 else samples[:, :, 0]
     return 8.0 * len(pack(blanked(samples, expanded(mask, *samples.shape[:2])), QUICK))
-
-
-def sums(values: np.ndarray) -> np.ndarray:
-    """(H, W) -> of every block, (rows, columns)."""
-    height, width = values.shape
-    padded = np.pad(values, ((0, -height % BLOCK), (0, -width % BLOCK)))
-    return np.asarray(padded.reshape(padded.shape[0] // BLOCK, BLOCK, -1, BLOCK).sum((1, 3)))

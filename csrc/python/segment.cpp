@@ -49,9 +49,10 @@ py::tuple fewer_colours(const Array<uint8_t>& array, float lambda, const std::op
                         int threads) {
     const Samples samples = samples_of(array);
     if (!(lambda > 0)) throw py::value_error("lam must be above 0");
-    if (inside) expect(*inside, {samples.height, samples.width}, "inside");
+    const int64_t rows = cost_blocks(samples.height), columns = cost_blocks(samples.width);
+    if (inside) expect(*inside, {rows, columns}, "inside");
     Array<uint8_t> result({samples.height, samples.width, int64_t{samples.channels}});
-    Array<float> errors({samples.height, samples.width});
+    Array<float> errors({rows, columns});
     {
         const auto* counted = inside ? reinterpret_cast<const uint8_t*>(inside->data()) : nullptr;
         uint8_t* out = result.mutable_data();
@@ -74,7 +75,7 @@ void add_segment(py::module_& m) {
     m.def("distinct_colours", &distinct_colours, exact("samples"), "threads"_a = 0,
           "How many colours every block of 8x8 pixels has.");
     m.def("fewer_colours", &fewer_colours, exact("samples"), "lam"_a, exact("inside") = py::none(), "threads"_a = 0,
-          "A picture in which colours that are alike are one, and every pixel's squared error.");
+          "A picture in which colours that are alike are one, and the squared error of every block of 8x8 pixels.");
 }
 
 }  // namespace aec::python

@@ -126,6 +126,11 @@ private:
     std::vector<Known> known_ = std::vector<Known>(size_t{1} << kCacheBits);
 };
 
+// Whether a pixel is in one of the blocks whose colours count and change, which are all if there are none.
+bool is_inside(const uint8_t* inside, const Samples& s, int64_t y, int64_t x) {
+    return !inside || inside[y / kCostBlock * cost_blocks(s.width) + x / kCostBlock];
+}
+
 // The rows by which colours are counted: all of a small picture.
 std::vector<int64_t> counted_rows(const Samples& s) {
     const int64_t every = std::max(int64_t{1}, s.height * s.width / kCounted);
@@ -142,7 +147,7 @@ std::vector<Colour> frequent(const Samples& s, const uint8_t* inside, const std:
         const uint8_t* pixel = s.data + y * s.width * channels;
         Counted run = {0, 0};
         for (int64_t x = 0; x < s.width; ++x, pixel += channels) {
-            if (inside && !inside[y * s.width + x]) continue;
+            if (!is_inside(inside, s, y, x)) continue;
             const uint32_t number = number_of<channels>(pixel);
             if (run.pixels && number != run.number) {
                 runs.push_back(run);
@@ -321,8 +326,7 @@ void count(const Samples& s, const uint8_t* inside, const std::vector<int64_t>& 
         int left = kNone;
         for (int64_t x = 0; x < s.width; ++x) {
             const uint8_t* pixel = s.data + (y * s.width + x) * channels;
-            const bool counts = !inside || inside[y * s.width + x];
-            const int label = counts ? labeller(number_of<channels>(pixel)).label : kNone;
+            const int label = is_inside(inside, s, y, x) ? labeller(number_of<channels>(pixel)).label : kNone;
             if (label != kNone) clusters.add(pixel, label, left, line[x]);
             left = line[x] = label;
         }
@@ -342,17 +346,21 @@ void fewer_colours_of(const Samples& s, const uint8_t* inside, float lambda, int
     }
     clusters.merge(lambda);
     const Palette<channels> palette(first, clusters.colours(), kLimit / lambda);
-    const int64_t grain = (s.height + 2 * thread_count(threads) - 1) / (2 * thread_count(threads));  // caches fill once
-    Workers(threads).split(s.height, grain, [&](int64_t begin, int64_t end, Scratch&) {
+    const int64_t rows_of_blocks = cost_blocks(s.height), columns = cost_blocks(s.width);
+    const int64_t grain =
+        (rows_of_blocks + 2 * thread_count(threads) - 1) / (2 * thread_count(threads));  // caches fill once
+    Workers(threads).split(rows_of_blocks, grain, [&](int64_t begin, int64_t end, Scratch&) {
         Labeller<channels> labeller(palette);
-        for (int64_t i = begin * s.width; i < end * s.width; ++i) {
-            const uint8_t* pixel = s.data + i * channels;
-            const auto [label, error] =
-                inside && !inside[i] ? typename Palette<channels>::Nearest() : labeller(number_of<channels>(pixel));
-            errors[i] = error;
-            if (label == kNone) std::copy(pixel, pixel + channels, result + i * channels);
-            else palette.put(label, result + i * channels);
-        }
+        std::fill(errors + begin * columns, errors + end * columns, 0.0f);
+        for (int64_t y = begin * kCostBlock; y < std::min(s.height, end * kCostBlock); ++y)
+            for (int64_t x = 0; x < s.width; ++x) {
+                const int64_t at = (y * s.width + x) * channels;
+                const auto [label, error] = is_inside(inside, s, y, x) ? labeller(number_of<channels>(s.data + at))
+                                                                       : typename Palette<channels>::Nearest();
+                errors[y / kCostBlock * columns + x / kCostBlock] += error;
+                if (label == kNone) std::copy_n(s.data + at, channels, result + at);
+                else palette.put(label, result + at);
+            }
     });
 }
 

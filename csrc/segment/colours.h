@@ -13,8 +13,8 @@ void distinct_colours(const Samples& samples, int threads, uint8_t* counts);
 // in full. Colours are merged here, those first that save the most bits for their squared error, the mean of a pixel's
 // samples, as long as that is more than lambda: pairwise nearest neighbours (Equitz, IEEE Trans. ASSP 37, 1989) with a
 // rate, which is of pixels unlike the one to the left and the one above, by their colours' frequencies. inside
-// [height][width]: the pixels whose colours count and change, or null if all do. result: as the samples; errors
-// [height][width]: squared.
+// [rows][columns]: the blocks whose colours count and change, or null if all do. result: as the samples; errors
+// [rows][columns]: squared, a block's sum.
 void fewer_colours(const Samples& samples, const uint8_t* inside, float lambda, int threads, uint8_t* result,
                    float* errors);
 
