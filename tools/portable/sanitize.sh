@@ -16,5 +16,5 @@ cp "$work"/build/_core*.so "$work/aecodec/"
 libraries="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libubsan.so) $(g++ -print-file-name=libstdc++.so.6)"
 # What torch does is not looked at: its tests run elsewhere.
 PYTHONPATH="$work:tests" LD_PRELOAD="$libraries" ASAN_OPTIONS=detect_leaks=0 "$python" -m pytest -q -p no:cacheprovider \
-  tests/test_rans.py tests/test_nearest.py tests/test_checksum.py tests/test_container.py tests/test_decoder.py tests/test_golden.py \
+  tests/test_rans.py tests/test_nearest.py tests/test_checksum.py tests/test_container.py tests/test_decoder.py tests/test_golden.py tests/test_segment.py \
   -k "not cuda" "$@"
