@@ -75,8 +75,8 @@ def plan(pixels: np.ndarray, lam: float, threads: int = 0, near: bool = True) ->
     if is_plain(samples, lam, threads):
         return Plan(None, math.inf, math.nan, math.nan)
     others, (costs, runs) = codeword_costs(samples, lam, threads), layer_costs(samples, threads)
-    drawn = runs > DRAWN * BLOCK**2
-    hopeful = drawn & (others > HOPE * costs) | patterns(samples, runs, threads)
+    colours, drawn = distinct_colours(samples, threads), runs > DRAWN * BLOCK**2
+    hopeful = drawn & (others > HOPE * costs) | patterns(colours, runs)
     exact, factor = tried(samples, costs, smoothed(np.where(hopeful, np.float32(1), np.float32(-1))))
     total, lossless = float(others.sum()), float(exact.sum())
     found = Plan(None, math.inf, total, lossless)
@@ -88,7 +88,7 @@ def plan(pixels: np.ndarray, lam: float, threads: int = 0, near: bool = True) ->
         layer, cost = best_layer(step, others, costs, exact < FLAT)
         if cost < found.cost:
             found = Plan(layer, cost, total, lossless)
-    return with_fewer_colours(samples, others, lam, threads, found, factor) if near else found
+    return with_fewer_colours(samples, colours, others, lam, threads, found, factor) if near else found
 
 
 def sampled(samples: np.ndarray) -> np.ndarray:
@@ -107,7 +107,7 @@ def is_plain(samples: np.ndarray, lam: float, threads: int) -> bool:
     drawn = runs > DRAWN * BLOCK**2
     if drawn.mean() > MUCH:
         return False
-    if patterns(some, runs, threads).mean() > HARDLY:
+    if patterns(distinct_colours(some, threads), runs).mean() > HARDLY:
         return False
     if drawn.mean() > HARDLY:
         others = codeword_costs(some, lam, threads)
@@ -117,9 +117,9 @@ def is_plain(samples: np.ndarray, lam: float, threads: int) -> bool:
     return not (step and noise_may_pay(samples, lam, step, threads))
 
 
-def patterns(samples: np.ndarray, runs: np.ndarray, threads: int) -> np.ndarray:
+def patterns(colours: np.ndarray, runs: np.ndarray) -> np.ndarray:
     """The blocks that are of few colours though no pixel is like a neighbour, bool: chequers, of which estimates know nothing."""
-    return np.asarray((runs <= DRAWN * BLOCK**2) & (distinct_colours(samples, threads) <= VERY_FEW))
+    return np.asarray((runs <= DRAWN * BLOCK**2) & (colours <= VERY_FEW))
 
 
 def noise_may_pay(samples: np.ndarray, lam: float, step: int, threads: int) -> bool:
@@ -186,12 +186,16 @@ def as_it_is(samples: np.ndarray, mask: np.ndarray) -> Shown:
     return Shown(samples, np.zeros(mask.shape, np.float32))
 
 
-def with_fewer_colours(samples: np.ndarray, others: np.ndarray, lam: float, threads: int, found: Plan, factor: float) -> Plan:
-    """A plan whose layer shows the picture in fewer colours, if that is cheaper than what was found. factor: see `tried`.
+def with_fewer_colours(
+    samples: np.ndarray, colours: np.ndarray, others: np.ndarray, lam: float, threads: int, found: Plan, factor: float
+) -> Plan:
+    """A plan whose layer shows the picture in fewer colours, if that is cheaper than what was found.
+
+    colours: how many each block has. factor: see `tried`.
 
     A picture that would be exact stays so unless much is saved.
     """
-    few = smoothed(np.where(distinct_colours(samples, threads) <= FEW, np.float32(1), np.float32(-1)))
+    few = smoothed(np.where(colours <= FEW, np.float32(1), np.float32(-1)))
     if float(others[few].sum()) < LEAST_GAIN:
         return found
     if few.mean() > MOSTLY:

@@ -70,26 +70,27 @@ def for_size(
     Raises:
         OptionError: no quality makes so small a file, or the effort is out of range.
     """
-    original, tried = picture.eight_bit().pixels, list[TargetResult]()
+    original, tried = picture.eight_bit().pixels, dict[tuple[int, str], TargetResult]()
 
     def fits(quality: int, mode: str = "auto") -> bool:
-        found = encode(picture, quality, threads, effort=effort, mode=mode, protect=protect, roi=roi, device=device)
-        tried.append(TargetResult(found, quality))
-        return len(found.data) <= size
+        if (quality, mode) not in tried:
+            found = encode(picture, quality, threads, effort=effort, mode=mode, protect=protect, roi=roi, device=device)
+            tried[quality, mode] = TargetResult(found, quality)
+        return len(tried[quality, mode].encoding.data) <= size
 
     def error(result: TargetResult) -> float:
         found = result.encoding
         return 0.0 if found.lossless else mean_squared_error(original, decode(found.data, threads).pixels)
 
     quality = bisect(fits, QUALITY_MIN, QUALITY_MAX)
-    layered = any(t.encoding.layered for t in tried)
+    layered = any(t.encoding.layered for t in tried.values())
     if layered:  # it costs less than codewords do, by λ, and yet may be too much
         bisect(partial(fits, mode="lossy"), QUALITY_MIN, QUALITY_MAX)
         for q in above(quality or QUALITY_MIN):
             fits(q)
-    fitting = [t for t in tried if len(t.encoding.data) <= size]
+    fitting = [t for t in tried.values() if len(t.encoding.data) <= size]
     if not fitting:
-        least = min(len(t.encoding.data) for t in tried)
+        least = min(len(t.encoding.data) for t in tried.values())
         raise OptionError(f"no quality makes a file of {math.floor(size)} bytes; the smallest has {least}")
     best = min(fitting, key=error) if layered else max(fitting, key=lambda t: t.quality)
     if best.quality == QUALITY_MAX and not best.encoding.lossless:
