@@ -26,7 +26,7 @@ EDGES = ((0, 0, 0), (0, 0, 0), (11.4, 0, 0), (10.9, 0, 23.2), (1.0, 44.8, 171.3)
 LOST = ((0, 17.4, 0), (0, 1.0, 0), (0, 0, 0), (0, 0, 0), (0, 0, 1.0))
 TYPICAL_MSE = 10.0  # an MSE that costs as much as a visible error of 1: their ratio on validation pictures, 6 to 13
 # (quality, share of the visible error in the distortion, the rest being the MSE), linear between.
-VISUAL_SHARES = ((1, 0.15), (20, 0.2), (50, 0.45), (75, 0.45), (100, 0.35))
+VISUAL_SHARES = ((1, 0.06), (20, 0.12), (50, 0.36), (75, 0.4), (100, 0.33))
 EXCESS = 1 / 8  # of what is beyond 0..255, see `shown`
 # Of the preview's MSE. It is a thumbnail, and with 1.25 its stage took a third to half of the bytes at low rates.
 PREVIEW_WEIGHT = 0.25

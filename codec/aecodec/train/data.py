@@ -22,8 +22,8 @@ from .synthetic import synthetic
 
 VALIDATION_SHARE = 20  # one picture in 20, by a hash of its name, is never trained on
 SYNTHETIC_SHARE = 0.04  # of crops are drawings
-SCENE_SHARE = 0.05  # of crops are drawn as if photographed
-VIVID_SHARE = 0.2  # of the others have their contrast and saturation raised, up to clipped colours
+SCENE_SHARE = 0.08  # of crops are drawn as if photographed
+VIVID_SHARE = 0.25  # of the others have their contrast and saturation raised, up to clipped colours
 CONTRAST, SATURATION = 0.6, 1.5  # by up to how much of themselves
 GRAY_SHARE = 0.05  # of crops are turned gray, so that gray pictures cost no chroma
 
