@@ -36,7 +36,7 @@ from .validation import validate
 PART = 15 << 20  # bytes of a file of weights
 WARMUP = 200  # steps in which the learning rate rises
 FLOOR = 0.01  # of the learning rate, at the end
-FIRST_PICTURES = 40  # that are awaited before the first step
+FIRST_PICTURES = 40  # that are awaited before the first step, if there are as many: drawings come after all of a folder
 REPORT_EVERY = 10.0  # seconds
 
 
@@ -178,7 +178,7 @@ def train(a: argparse.Namespace, supply: Supply, resident: Resident, started: fl
             f.write(line + "\n")
 
     def receive(least: int = 0) -> None:
-        for picture, drawn in supply.take(lambda: len(resident.photographs) < least):
+        for picture, drawn in supply.take(lambda: len(resident.photographs) < least and not resident.drawings):
             resident.add(picture, drawn)
 
     def report_validation() -> dict[str, Any]:
