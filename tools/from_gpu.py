@@ -3,7 +3,8 @@
 Run: python tools/from_gpu.py PARTS FOLDER
 
 PARTS holds the `average.*` and `trunk.*` files of aecodec.train.gpu. FOLDER gets a checkpoint, of the weights before the learning
-rate fell, without the optimiser's state, which is soon found again; and model.safetensors, of the averaged ones at the end.
+rate fell, without the optimiser's state, which is soon found again; and model.safetensors, of the averaged ones at the end. If
+there are no `trunk.*`, the checkpoint has the averaged ones too.
 """
 
 import json
@@ -38,6 +39,8 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     average, record = read(parts, "average")
     trunk, before = read(parts, "trunk")
+    if not trunk:
+        trunk, before = average, dict(record)
     learned = Learned(Shape())
     learned.load_state_dict(average)
     record |= record.pop("validation")
