@@ -1,4 +1,4 @@
-"""What half an hour on one GPU is for, in this order: is the quantiser right, how fast is it, and then training.
+"""What half an hour on one GPU is for, in this order: are the kernels right, how fast are they, and then training.
 
 Run: python bench/gpu.py DATA OUT MINUTES [--start RUN_OR_MODEL] [--device cuda]
 
@@ -16,10 +16,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from aecodec import provenance
+from aecodec import compress, decompress, nearest, provenance
 from aecodec.network import codebook
 from aecodec.network.lattice import voronoi_code
 
@@ -30,6 +32,7 @@ SAME_MIN = 0.999  # of the codes: of two that cost the same, either may be found
 APART_MAX = 1e-4  # of the gradients, as a share of their norm
 TIMED = (16 * 32 * 32, 32, 5)  # positions, groups, RVQ levels: stage 3 of 16 crops of 256x256
 REPEATS = 10
+NEAREST = ((1, 8, 1), (1000, 16, 3), (4097, 1024, 16), (100_000, 256, 4), (100_000, 512, 8))  # vectors, codewords, dimensions
 LEAST_MINUTES = 0.5  # of training
 
 
@@ -86,6 +89,27 @@ def speed(device: str) -> dict[str, float]:
     return {k: round(positions * groups / t / 1e6, 3) for k, t in (("search", forward), ("gradients", backward))}
 
 
+def nearest_compared(device: str) -> dict[str, float]:
+    """Of sizes of the nearest-codeword search, how many of its indices are the CPU's."""
+    rng, same = np.random.default_rng(0), {}
+    for n, k, d in NEAREST:
+        z, words = (rng.normal(size=(count, d)).astype(np.float32) for count in (n, k))
+        found = nearest(z, words, device=device)
+        same[f"{n} vectors, {k} codewords of {d}"] = float((found == nearest(z, words)).mean())
+    return same
+
+
+def analysis_compared(device: str) -> dict[str, dict[str, float]]:
+    """A photograph's bytes and PSNR if it is analysed on the device, beside those without."""
+    pixels, result = np.asarray(Image.open(ROOT / "examples" / "parrots.png").convert("RGB")), {}
+    for quality in (10, 40, 60, 90):
+        files = [compress(pixels, quality, device=d) for d in ("cpu", device)]
+        decoded = [decompress(f).astype(float) for f in files]
+        db = [float(10 * np.log10(255**2 / ((y - pixels) ** 2).mean())) for y in decoded]
+        result[str(quality)] = {"bytes": len(files[1]) / len(files[0]) - 1, "db": db[1] - db[0]}
+    return result
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
@@ -115,6 +139,8 @@ def main() -> None:
     if any(r["same_codes"] < SAME_MIN or not r["gradients_apart"] < APART_MAX for r in results.values()):
         sys.exit("the quantiser's results are not those of the CPU: nothing is trained")
     say("millions of groups a second", speed(a.device))
+    say("nearest", nearest_compared(a.device))
+    say("analysis", analysis_compared(a.device))
     if end - time.time() < 60 * LEAST_MINUTES:
         sys.exit("no time is left to train")
     start, deadline = a.out / "start.safetensors", a.out / "deadline"
