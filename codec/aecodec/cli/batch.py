@@ -99,10 +99,15 @@ def name_of(source: PurePath) -> str:
     return "stdin" if source == STREAM else str(source)
 
 
-def said_of(source: Path, error: BaseException) -> str:
-    """An error as a line that names the input; once, if it does so already."""
-    text, name = one_line(error), name_of(source)
+def about(source: PurePath, text: str) -> str:
+    """What is said of an input, with its name before it; once, if it is there already."""
+    name = name_of(source)
     return text if text.startswith(f"{name}:") else f"{name}: {text}"
+
+
+def said_of(source: PurePath, error: BaseException) -> str:
+    """An error as a line that names the input."""
+    return about(source, one_line(error))
 
 
 def counted(count: int, thing: str) -> str:
@@ -258,13 +263,8 @@ def attempt(job: Job, work: Callable[[Job], Outcome], single: bool, common: Comm
         return replace(outcome, source=str(job.source), target=str(job.target), message=said)
     except Exception as error:  # whatever it is, it is this file's, and the others are still to be done
         text = renamed(one_line(error), there, job)
-        named = isinstance(error, OSError) and error.filename
-        at = (
-            ""
-            if named or text.startswith(f"{job.source}:") or str(job.target) in text or job.source == STREAM
-            else f"{job.source}: "
-        )
-        return Outcome(str(job.source), str(job.target), "failed", message=at + text)
+        names_a_file = (isinstance(error, OSError) and error.filename) or str(job.target) in text or job.source == STREAM
+        return Outcome(str(job.source), str(job.target), "failed", message=text if names_a_file else about(job.source, text))
 
 
 def in_threads(batch: Batch, work: Callable[[Job], Outcome]) -> Iterator[Outcome]:
@@ -288,8 +288,8 @@ def in_cluster(batch: Batch, work: Callable[[Job], Outcome]) -> Iterator[Outcome
     cluster.connect(common.address)
     jobs = map(anywhere, batch.jobs)
     for job, result in cluster.each(elsewhere, jobs, (work, batch.single, common), common.workers):
-        lost = isinstance(result, Exception)
-        yield Outcome(str(job.source), str(job.target), "failed", message=f"{job.source}: {one_line(result)}") if lost else result
+        lost = said_of(job.source, result) if isinstance(result, Exception) else ""
+        yield Outcome(str(job.source), str(job.target), "failed", message=lost) if lost else result
 
 
 def progress(total: int, hidden: bool, unit: str = "file") -> Any:
