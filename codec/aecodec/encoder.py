@@ -159,12 +159,14 @@ def encode(
     qualities = None if roi is None else quality_map.of_roi(roi, header)
     job = Job(picture, eight, header, model, level, threads, methods_for(picture, effort), protect, qualities)
     trouble = unaffordable(header)
-    if mode == "lossy" and not trouble:
+    if mode == "lossy":
+        if trouble:
+            raise PictureError(trouble)
         return job.codewords()
     chosen = plan(eight.pixels, quality_to_lambda(quality), threads, near=qualities is None and not trouble)
     if not trouble:
         return job.best(chosen)
-    if mode == "lossy" or chosen.layer is None or chosen.layer.mask is not None or chosen.layer.step > 1:
+    if chosen.layer is None or chosen.layer.mask is not None or chosen.layer.step > 1:
         raise PictureError(trouble)
     return job.exact()
 

@@ -166,7 +166,7 @@ class Run:
         groups, counters = checkpoint.load(path, str(self.net.stem.weight.device))
         self.model.load_state_dict(groups["model"])
         self.average.load_state_dict(groups["average"])
-        state, moments = self.adam.state_dict(), groups["adam"]
+        state, moments = self.adam.state_dict(), groups.get("adam", {})  # a GPU's run brings none
         for i, name in enumerate(self.names):
             if f"{name}/step" in moments:  # the codebooks have none in the scalar phase
                 like = self.model.get_parameter(name)
