@@ -1,6 +1,7 @@
 import dataclasses
 import itertools
 import json
+import math
 import os
 import signal
 import subprocess
@@ -19,7 +20,8 @@ from aecodec.model import Model, shipped
 from aecodec.network.codebook import Codebook
 from aecodec.network.fixed_point import restore
 from aecodec.network.loss import VISUAL_SHARES, distortion, preview_error, rate_distortion, visible, visual_share
-from aecodec.network.network import Network, Shape, StageShape, compute_in, quality_features
+from aecodec.network.network import FEATURE_LAMBDAS, Network, Shape, StageShape, compute_in, quality_features
+from aecodec.options import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from aecodec.train import checkpoint, data
 from aecodec.train.data import Crops, is_validation, load, split, vivid
 from aecodec.train.grow import grow
@@ -195,6 +197,26 @@ def test_a_resumed_run_makes_the_steps_of_an_uninterrupted_one(pictures, tmp_pat
             assert torch.equal(x, y)
     x, y = run.adam.state_dict()["state"], again.adam.state_dict()["state"]
     assert x and x.keys() == y.keys() and all(torch.equal(x[i][k], y[i][k]) for i in x for k in MOMENTS)
+
+
+def test_a_run_that_has_made_no_step_is_resumed(pictures, tmp_path):
+    """Such is the checkpoint of what a GPU brought: there is nothing of the optimiser in it."""
+    run = Run(pictures, tmp_path, Settings(batch=2, crop=64), TINY)
+    run.start()
+    run.save()
+    again = Run(pictures, tmp_path, Settings(batch=2, crop=64), TINY)
+    again.resume(tmp_path / CHECKPOINT)
+    again.crops.start(again.step)
+    assert np.isfinite(again.train_step()[0])
+
+
+def test_features_of_a_quality_are_those_of_its_lambda():
+    """So that a wider range of λ does not change what weights do at one."""
+    qualities = torch.tensor([QUALITY_MIN, 30.0, 60.0, QUALITY_MAX])
+    t = quality_features(qualities)[:, 1]
+    assert t[0] < -1 and t[-1] == pytest.approx(1, abs=1e-6) and torch.allclose(t.diff(), t.diff()[0] * qualities.diff() / 29)
+    low, high = map(math.log, FEATURE_LAMBDAS)
+    assert ((t + 1) / 2 * (high - low) + low).exp().tolist() == pytest.approx([quality_to_lambda(q) for q in qualities.tolist()])
 
 
 def test_checkpoint_survives_a_kill_while_it_is_written(tmp_path, monkeypatch):

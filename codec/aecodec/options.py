@@ -11,7 +11,7 @@ MAX_PIXELS = 1 << 28  # larger pictures are refused, lest a few bytes claim all 
 MAX_MEMORY = 4 << 30  # bytes: what takes more to decode or encode is refused
 DEVICES = ("cpu", "cuda")  # that pictures are analysed on; all else is done by the CPU
 MODES = ("auto", "lossy", "lossless")  # without loss if that costs less, never, or always
-LAMBDA_MIN, LAMBDA_MAX = 0.0005, 0.65  # of the loss bits/pixel + λ·MSE, with the MSE of 0..255 pixel values
+LAMBDA_MIN, LAMBDA_MAX = 0.0003, 0.65  # of the loss bits/pixel + λ·MSE, with the MSE of 0..255 pixel values
 
 
 def mode_of(lossless: bool) -> str:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._core import constants
-from ..options import LAMBDA_MAX, LAMBDA_MIN, QUALITY_MAX, QUALITY_MIN
+from ..options import QUALITY_MAX, QUALITY_MIN, quality_to_lambda
 from .modules import Conv, Modules, TwoConvs
 from .transforms import BLOCK, dct_basis, haar_bands, haar_down, haar_up, means
 
@@ -28,6 +28,7 @@ LEAK = 2**-constants.LEAK_SHIFT  # slope of the leaky ReLU below zero: a shift i
 PIXEL_UNIT = 64.0  # the network works on (pixel - 128) / PIXEL_UNIT
 LOG_SIGMA_MIN, LOG_SIGMA_MAX = math.log(2**-4), math.log(2**8)  # of the prior's σ, in quantiser steps
 QUALITY_FEATURES = 8
+FEATURE_LAMBDAS = 0.0005, 0.65  # for which t below is -1 and 1: that of a λ is to stay what weights were trained with
 GROUP = constants.GROUP  # latent dimensions that are quantised together
 
 
@@ -84,7 +85,8 @@ class Shape:
 
 def quality_features(quality: Tensor) -> Tensor:
     """(B,) qualities 1..100, or a map of them (B, rows, columns) -> (..., 8) smooth features, the second linear in log λ."""
-    t = (quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN) * 2 - 1
+    low, high = map(math.log, FEATURE_LAMBDAS)
+    t = (quality_to_lambda(quality).log() - low) / (high - low) * 2 - 1
     waves = [f(k * math.pi * t) for k in (1, 2) for f in (torch.sin, torch.cos)]
     return torch.stack([torch.ones_like(t), t, t * t, t**3, *waves], -1)
 
@@ -261,7 +263,7 @@ def set_steps(stage: Stage, unit: Tensor, first: int = 0) -> None:
 
     unit: (n,) of the latents from the first on, in orthonormal coefficients of (pixel - 128) / PIXEL_UNIT.
     """
-    middle, half = 0.5 * math.log(LAMBDA_MAX * LAMBDA_MIN), 0.5 * math.log(LAMBDA_MAX / LAMBDA_MIN)
+    middle, half = 0.5 * math.log(math.prod(FEATURE_LAMBDAS)), 0.5 * math.log(FEATURE_LAMBDAS[1] / FEATURE_LAMBDAS[0])
     stage.log_gain.weight[first:, 1] = 0.5 * half
     stage.log_gain.bias[first:] = torch.log(unit * PIXEL_UNIT / math.sqrt(26)) + 0.5 * middle
 
