@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from aecodec import compress, decompress, nearest, provenance
+from aecodec.bench.distortions import finite_psnr
 from aecodec.network import codebook
 from aecodec.network.lattice import voronoi_code
 
@@ -104,8 +105,7 @@ def analysis_compared(device: str) -> dict[str, dict[str, float]]:
     pixels, result = np.asarray(Image.open(ROOT / "examples" / "parrots.png").convert("RGB")), {}
     for quality in (10, 40, 60, 90):
         files = [compress(pixels, quality, device=d) for d in ("cpu", device)]
-        decoded = [decompress(f).astype(float) for f in files]
-        db = [float(10 * np.log10(255**2 / ((y - pixels) ** 2).mean())) for y in decoded]
+        db = [finite_psnr(pixels, decompress(f)) for f in files]
         result[str(quality)] = {"bytes": len(files[1]) / len(files[0]) - 1, "db": db[1] - db[0]}
     return result
 

@@ -62,9 +62,9 @@ def test_reduced_pictures_are_like_averages_of_the_original(picture, data):
         assert psnr(means, decoder.decode(scale)[:h, :w]) > 33
 
 
-@pytest.mark.parametrize(("quality", "behind"), [(10, 1.6), (30, 2), (60, 1.5), (90, 1)])
+@pytest.mark.parametrize(("quality", "behind"), [(10, 1.6), (30, 1.8), (60, 1.4), (90, 1)])
 def test_a_preview_is_nearly_as_exact_as_the_whole(picture, quality, behind):
-    """In dB; the picture is smoother than most: the mean over validation photographs is below 1 (bench/parts.py)."""
+    """In dB; the picture is smoother than most: the mean over validation photographs is at most 1.1 (bench/parts.py)."""
     decoder = Decoder(aecodec.compress(picture, quality))
     means, of_whole = (p[:296, :400].reshape(37, 8, 50, 8, 3).mean((1, 3)) for p in (picture, decoder.decode()))
     assert psnr(means, decoder.decode(8)[:37, :50]) > psnr(means, np.round(of_whole)) - behind

@@ -43,7 +43,7 @@ def build(shape: Shape, photo: np.ndarray, path) -> tuple[Network, Codebook, Mod
 
 
 @pytest.mark.parametrize("shape", [SMALL, SINGLE], ids=["three levels", "one level"])
-@pytest.mark.parametrize("quality", [10, 50, 95])
+@pytest.mark.parametrize("quality", [16, 50, 95])
 def test_fixed_point_follows_the_float_network(shape, quality, photo, tmp_path, simd):
     net, codebook, model = build(shape, photo, tmp_path / "model.safetensors")
     streams, bits = model.network.encode(photo, _core.Frame(*photo.shape[:2], quality, 10), model.betas)
@@ -59,7 +59,7 @@ def test_fixed_point_follows_the_float_network(shape, quality, photo, tmp_path, 
     assert abs(psnr(photo, fixed) - psnr(photo, floating)) < 0.05
     assert abs(sum(bits) / float(float_bits.sum()) - 1) < 0.02
     coded = sum(len(t) for s in streams for t in s) - 2 * len(streams)  # of states
-    assert abs(coded * 8 / sum(bits) - 1) < 0.02  # of random weights; the shipped ones are within 0.001
+    assert abs(coded * 8 / sum(bits) - 1) < 0.01
 
 
 def test_no_sum_can_overflow():
