@@ -4,9 +4,12 @@
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace aec {
 namespace {
+
+constexpr int kAsItIs = 1 << kSharpnessBits;  // the sharpness that changes no mass
 
 PriorTables prior_tables(const Codebook& book, bool has_coarser_code) {
     const std::vector<int32_t>& bits = book.weight_bits[has_coarser_code];
@@ -77,16 +80,30 @@ void for_each_group(const Stage& stage, Rectangle part, Band& band, const Visit&
             }
 }
 
+// The frequencies of an RVQ level's codewords, after what the coarser ones have given.
+void rvq_level_frequencies(const Stage& stage, const Group& group, int rvq_level, int count, bool has_coarser_code,
+                           int sharpness, uint16_t* frequencies) {
+    int32_t exponents[kMaxCodewords];
+    int32_t least = rvq_level_exponents(stage, stage.codebook(group.index, rvq_level), rvq_level, count, group.sigma,
+                                        group.value, has_coarser_code, exponents);
+    if (sharpness != kAsItIs) {
+        sharpen(exponents, least, count, sharpness);
+        least = 0;
+    }
+    kernels().frequencies(exponents, least, count, frequencies);
+}
+
 // Walks the levels of a group's residual vector quantiser in coding order, which is the order of both writing and
 // reading: from the coarsest RVQ level to the finest. code(frequencies, code) writes or reads the code if more than
 // one codeword is possible; if only codeword 0 is, nothing is coded. The codewords add up in the group's value.
-// Throws std::invalid_argument if a code that is to be written is impossible.
+// opening: the frequencies of the first of these codes, or null. Throws std::invalid_argument if a code that is to be
+// written is impossible.
 template <class Code>
-void for_each_rvq_level(const Stage& stage, const Group& group, const Code& code, int sharpness = 1 << kSharpnessBits) {
+void for_each_rvq_level(const Stage& stage, const Group& group, const uint16_t* opening, const Code& code,
+                        int sharpness = kAsItIs) {
     const int rvq_levels = stage.shape.rvq_levels, sigma_max = largest(group.sigma);
     bool has_coarser_code = false;  // whether a coarser code is not 0
-    int32_t exponents[kMaxCodewords];
-    uint16_t frequencies[kMaxCodewords];
+    uint16_t own[kMaxCodewords];
     for (int rvq_level = rvq_levels - 1; rvq_level >= 0; --rvq_level) {
         const Codebook& book = stage.codebook(group.index, rvq_level);
         const int count = possible(book, sigma_max, rvq_level, has_coarser_code);
@@ -95,13 +112,11 @@ void for_each_rvq_level(const Stage& stage, const Group& group, const Code& code
             throw std::invalid_argument("code " + std::to_string(k) + " is impossible where it stands: there are " +
                                         std::to_string(count) + " codewords");
         if (count == 1) continue;
-        int32_t least =
-            rvq_level_exponents(stage, book, rvq_level, count, group.sigma, group.value, has_coarser_code, exponents);
-        if (sharpness != 1 << kSharpnessBits) {
-            sharpen(exponents, least, count, sharpness);
-            least = 0;
+        const uint16_t* frequencies = std::exchange(opening, nullptr);
+        if (!frequencies) {
+            rvq_level_frequencies(stage, group, rvq_level, count, has_coarser_code, sharpness, own);
+            frequencies = own;
         }
-        kernels().frequencies(exponents, least, count, frequencies);
         code(frequencies, k, count);
         add_codeword(book, k, rvq_level, group.value);
         has_coarser_code |= k != 0;
@@ -157,7 +172,7 @@ void draw_codes(const Stage& stage, const Draw& draw, int64_t begin, int64_t end
             int32_t value[kGroup] = {};  // the band's own adds up when the codes are written
             group.value = value;
             for_each_rvq_level(
-                stage, group,
+                stage, group, nullptr,
                 [&](const uint16_t* frequencies, uint8_t& code, int count) {
                     code = drawn(frequencies, count, random);
                 },
@@ -169,7 +184,7 @@ void draw_codes(const Stage& stage, const Draw& draw, int64_t begin, int64_t end
 double write_codes(const Stage& stage, Rectangle part, Band& band, RansEncoder& coder) {
     double bits = 0;
     for_each_group(stage, part, band, [&](const Group& group) {
-        for_each_rvq_level(stage, group, [&](const uint16_t* frequencies, uint8_t& code, int) {
+        for_each_rvq_level(stage, group, nullptr, [&](const uint16_t* frequencies, uint8_t& code, int) {
             coder.write(frequencies, code);
             bits += kFrequencyBits - std::log2(frequencies[code]);
         });
@@ -177,10 +192,25 @@ double write_codes(const Stage& stage, Rectangle part, Band& band, RansEncoder& 
     return bits;
 }
 
-void read_codes(const Stage& stage, Rectangle part, Band& band, RansDecoder& coder) {
+void find_openings(const Stage& stage, Rectangle part, Band& band, uint16_t* openings) {
     for_each_group(stage, part, band, [&](const Group& group) {
-        for_each_rvq_level(stage, group, [&](const uint16_t* frequencies, uint8_t& code, int) {
+        const int sigma_max = largest(group.sigma);
+        for (int rvq_level = stage.shape.rvq_levels - 1; rvq_level >= 0; --rvq_level) {
+            const int count = possible(stage.codebook(group.index, rvq_level), sigma_max, rvq_level, false);
+            if (count == 1) continue;
+            rvq_level_frequencies(stage, group, rvq_level, count, false, kAsItIs, openings);
+            openings += count;
+            break;
+        }
+    });
+}
+
+void read_codes(const Stage& stage, Rectangle part, const uint16_t* openings, Band& band, RansDecoder& coder) {
+    for_each_group(stage, part, band, [&](const Group& group) {
+        const uint16_t* const opening = openings;
+        for_each_rvq_level(stage, group, opening, [&](const uint16_t* frequencies, uint8_t& code, int count) {
             code = static_cast<uint8_t>(coder.read(frequencies));
+            if (frequencies == opening) openings += count;
         });
     });
 }

@@ -36,9 +36,14 @@ constexpr int kSharpnessMax = 1 << 16;
 // sharpness. What is drawn for a row depends on the seed, the row and the features before the stage alone.
 void draw_codes(const Stage& stage, const Draw& draw, int64_t begin, int64_t end, Band& band);
 
-// Writes and reads the codes of a part of the band, in positions of the level, and fills in their values. Writing
-// returns the bits that they take; it throws std::invalid_argument if a code is impossible.
+// Writes the codes of a part of the band, in positions of the level, and fills in their values -> the bits that they
+// take. Throws std::invalid_argument if a code is impossible.
 double write_codes(const Stage& stage, Rectangle part, Band& band, RansEncoder& coder);
-void read_codes(const Stage& stage, Rectangle part, Band& band, RansDecoder& coder);
+
+// Reading takes turns, as a code's place in the stream is known once those before it are read; but most of its time
+// goes into frequencies, and no code has a say in those that a group begins with. So they are worked out beforehand, by
+// any thread: those of one group after another, at most kMaxCodewords of each.
+void find_openings(const Stage& stage, Rectangle part, Band& band, uint16_t* openings);
+void read_codes(const Stage& stage, Rectangle part, const uint16_t* openings, Band& band, RansDecoder& coder);
 
 }  // namespace aec

@@ -35,6 +35,10 @@ public:
         put(start, frequencies[k]);
     }
 
+    void append(const RansEncoder& more) {
+        symbols_.insert(symbols_.end(), more.symbols_.begin(), more.symbols_.end());
+    }
+
     // The stream: the last state, its high byte first and without zeros before it, then the bytes in reading order.
     std::string finish() const {
         uint64_t x = 0;

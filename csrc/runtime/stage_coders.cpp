@@ -1,12 +1,46 @@
 #include "runtime/stage_coders.h"
 
 #include <algorithm>
+#include <numeric>
+
+#include "base/turns.h"
 
 namespace aec {
+namespace {
+
+constexpr int64_t kPieceColumns = 64;  // positions, so few that what is worked out beforehand stays in the second cache
+
+// Calls body(begin, end, turns, scratch) on all pieces, by several threads. The first exception is rethrown.
+template <class Body>
+void for_each_piece(const std::vector<Piece>& pieces, size_t tiles, Workers& workers, const Body& body) {
+    Turns turns(tiles);
+    workers.split(static_cast<int64_t>(pieces.size()), 1, [&](int64_t begin, int64_t end, Scratch& scratch) {
+        try {
+            body(pieces.data() + begin, pieces.data() + end, turns, scratch);
+        } catch (...) {
+            turns.give_up();
+            throw;
+        }
+    });
+}
+
+}  // namespace
 
 Rectangle StageTiles::part(const Band& band, int64_t column) const {
     const Rectangle tile = tiling.at(row(band), tiles.left + column, stage.shape.level);
     return {band.area.top, tile.left, band.area.bottom, tile.right};
+}
+
+std::vector<Piece> StageTiles::pieces(const Band& band, const std::vector<int64_t>& columns) const {
+    std::vector<Piece> result;
+    std::vector<int64_t> numbers(columns.size());
+    for (int64_t y = band.area.top; y < band.area.bottom; ++y)
+        for (size_t i = 0; i < columns.size(); ++i) {
+            const Rectangle all = part(band, columns[i]);
+            for (int64_t x = all.left; x < all.right; x += kPieceColumns)
+                result.push_back({{y, x, y + 1, std::min(all.right, x + kPieceColumns)}, i, numbers[i]++});
+        }
+    return result;
 }
 
 bool StageTiles::finishes_tiles(const Band& band) const {
@@ -60,16 +94,26 @@ void StageEncoder::code(Band& band) {
     std::vector<RansEncoder*> coders;
     for (int64_t c = 0; c < columns; ++c)
         coders.push_back(&open_coders_.try_emplace({stream, where_.tile(band, c)}).first->second);
-    const bool finish = where_.finishes_tiles(band);
+    std::vector<int64_t> all(columns);
+    std::iota(all.begin(), all.end(), 0);
     std::vector<double> bits(columns);
-    workers_.split(columns, 1, [&](int64_t begin, int64_t end, Scratch&) {
-        for (int64_t c = begin; c < end; ++c) {
-            bits[c] = write_codes(where_.stage, where_.part(band, c), band, *coders[c]);
-            if (finish) tiles_[where_.tile(band, c)] = coders[c]->finish();
-        }
-    });
+    for_each_piece(where_.pieces(band, all), columns, workers_,
+                   [&](const Piece* begin, const Piece* end, Turns& turns, Scratch&) {
+                       for (const Piece* p = begin; p < end; ++p) {
+                           RansEncoder piece;
+                           const double more = write_codes(where_.stage, p->part, band, piece);
+                           turns.take(p->tile, p->number, [&] {
+                               coders[p->tile]->append(piece);
+                               bits[p->tile] += more;
+                           });
+                       }
+                   });
     for (const double b : bits) bits_ += b;
-    for (int64_t c = 0; finish && c < columns; ++c) open_coders_.erase({stream, where_.tile(band, c)});
+    if (!where_.finishes_tiles(band)) return;
+    workers_.split(columns, 1, [&](int64_t begin, int64_t end, Scratch&) {
+        for (int64_t c = begin; c < end; ++c) tiles_[where_.tile(band, c)] = coders[c]->finish();
+    });
+    for (int64_t c = 0; c < columns; ++c) open_coders_.erase({stream, where_.tile(band, c)});
 }
 
 StageDecoder::StageDecoder(const StageTiles& where, const std::vector<std::optional<std::string>>& tiles,
@@ -103,15 +147,22 @@ void StageDecoder::code(Band& band) {
         columns.push_back(c);
         coders.push_back(&open_coders_.try_emplace({stream, tile}, data, tiles_[tile]->size()).first->second);
     }
-    const bool finish = where_.finishes_tiles(band);
-    workers_.split(static_cast<int64_t>(columns.size()), 1, [&](int64_t begin, int64_t end, Scratch&) {
-        for (int64_t i = begin; i < end; ++i) {
-            read_codes(where_.stage, where_.part(band, columns[i]), band, *coders[i]);
-            if (finish) coders[i]->finish();
+    const int64_t most = kPieceColumns * where_.stage.shape.latents / kGroup * kMaxCodewords;
+    for_each_piece(where_.pieces(band, columns), columns.size(), workers_,
+                   [&](const Piece* begin, const Piece* end, Turns& turns, Scratch& scratch) {
+                       uint16_t* const openings = scratch.take<uint16_t>(most);
+                       for (const Piece* p = begin; p < end; ++p) {
+                           find_openings(where_.stage, p->part, band, openings);
+                           turns.take(p->tile, p->number,
+                                      [&] { read_codes(where_.stage, p->part, openings, band, *coders[p->tile]); });
+                       }
+                   });
+    if (where_.finishes_tiles(band))
+        for (const int64_t c : columns) {
+            const auto open = open_coders_.find({stream, where_.tile(band, c)});
+            open->second.finish();
+            open_coders_.erase(open);
         }
-    });
-    for (const int64_t c : columns)
-        if (finish) open_coders_.erase({stream, where_.tile(band, c)});
     for (int64_t y = 0; codes_ && y < band.area.height(); ++y)
         std::copy_n(band.code.row(y), band.area.width() * band.code.channels,
                     codes_->row(band.area.top + y) + band.area.left * codes_->channels);

@@ -19,6 +19,13 @@ using Codes = std::vector<Map<uint8_t>>;  // a stage's: [height][width][groups *
 using Values = Map<int32_t>;              // of a stage's latents: Band::value of the whole picture
 using Streams = std::vector<std::vector<std::optional<std::string>>>;  // [stream][tile]; what is missing is guessed
 
+// A part of a band that a thread has at a time.
+struct Piece {
+    Rectangle part;
+    size_t tile;     // which of those that are coded
+    int64_t number;  // among the tile's
+};
+
 // Where a stage codes: the area, in tiles, and whether it is the first or the last stage of its stream.
 struct StageTiles {
     const Stage& stage;
@@ -30,6 +37,8 @@ struct StageTiles {
     int64_t tile(const Band& band, int64_t column) const { return row(band) * tiling.columns() + tiles.left + column; }
     // The band's part of the tile in a column, from the left of the area.
     Rectangle part(const Band& band, int64_t column) const;
+    // The same in pieces, of several columns, in the order in which each tile's are coded.
+    std::vector<Piece> pieces(const Band& band, const std::vector<int64_t>& columns) const;
     bool finishes_tiles(const Band& band) const;
 };
 
