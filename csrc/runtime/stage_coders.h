@@ -22,8 +22,8 @@ using Streams = std::vector<std::vector<std::optional<std::string>>>;  // [strea
 // A part of a band that a thread has at a time.
 struct Piece {
     Rectangle part;
-    size_t tile;     // which of those that are coded
-    int64_t number;  // among the tile's
+    size_t tile = 0;     // which of those that are coded
+    int64_t number = 0;  // among the tile's
 };
 
 // Where a stage codes: the area, in tiles, and whether it is the first or the last stage of its stream.
