@@ -3,9 +3,10 @@
 Run: python bench/gpu.py DATA OUT MINUTES [--start RUN_OR_MODEL] [--device cuda]
 
 DATA: the folder of training pictures. OUT gets gpu.json, after every part what is known by then, and `parts`: the weights in files
-of at most 15 MiB, of which `python tools/from_gpu.py OUT/parts RUN` makes a run to go on with, and a model for the gate. Training
-starts from the shipped weights or those of --start, and ends MINUTES after the beginning of all. If the quantiser's results are not
-the CPU's, nothing is trained, and the exit status is 1. Needs a build with -DAECODEC_CUDA=ON; --device cpu is to try the script.
+of at most 15 MiB, of which `python tools/from_gpu.py OUT/parts RUN DATA` makes a run to go on with, and a model for the gate.
+Training starts from the shipped weights or those of --start, and ends MINUTES after the beginning of all. If the quantiser's
+results are not the CPU's, nothing is trained, and the exit status is 1. Needs a build with -DAECODEC_CUDA=ON; --device cpu is to
+try the script.
 """
 
 import argparse

@@ -10,24 +10,16 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from aecodec import provenance
-from aecodec.model import Model
-from aecodec.train import checkpoint
-from aecodec.train.loop import CHECKPOINT, Learned
+from aecodec.train.loop import Learned
 
 
 def main() -> None:
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    source = Path(sys.argv[1])
-    if source.is_dir():
-        groups, counters = checkpoint.load(source / CHECKPOINT)
-        weights, known = groups["average"], counters
-    else:
-        model = Model(source)
-        learned = Learned.of(model)
-        weights, known = learned.state_dict(), {**model.metadata["record"], "shape": learned.net.shape.to_json()}
-    record = {key: known[key] for key in ("shape", "pixels", "history")} | {"commit": provenance.commit()}
-    halves = {key: t.half().contiguous() for key, t in weights.items()}
+    learned, known = Learned.read(Path(sys.argv[1]))
+    record = {key: known[key] for key in ("pixels", "history")} | {"commit": provenance.commit()}
+    record["shape"] = learned.net.shape.to_json()
+    halves = {key: t.half().contiguous() for key, t in learned.state_dict().items()}
     save_file(halves, sys.argv[2], metadata={"record": json.dumps(record)})
 
 

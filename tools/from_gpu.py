@@ -1,10 +1,11 @@
 """What a run on a GPU brought back, as a run to go on with here and a model to ship.
 
-Run: python tools/from_gpu.py PARTS FOLDER
+Run: python tools/from_gpu.py PARTS FOLDER DATA
 
 PARTS holds the `average.*` and `trunk.*` files of aecodec.train.gpu. FOLDER gets a checkpoint, of the weights before the learning
 rate fell, without the optimiser's state, which is soon found again; and model.safetensors, of the averaged ones at the end. If
-there are no `trunk.*`, the checkpoint has the averaged ones too.
+there are no `trunk.*`, the checkpoint has the averaged ones too. DATA is the folder of training pictures, which show how large
+features become.
 """
 
 import json
@@ -15,9 +16,9 @@ from pathlib import Path
 from safetensors import safe_open
 from torch import Tensor
 
-from aecodec.network.fixed_point import export
 from aecodec.network.network import Shape
 from aecodec.train import checkpoint
+from aecodec.train.data import Crops, split
 from aecodec.train.loop import CHECKPOINT, Learned
 from aecodec.train.settings import Settings
 
@@ -33,9 +34,9 @@ def read(folder: Path, name: str) -> tuple[dict[str, Tensor], dict]:
 
 
 def main() -> None:
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         sys.exit(__doc__)
-    parts, folder = map(Path, sys.argv[1:])
+    parts, folder, data = map(Path, sys.argv[1:])
     folder.mkdir(parents=True, exist_ok=True)
     average, record = read(parts, "average")
     trunk, before = read(parts, "trunk")
@@ -44,7 +45,7 @@ def main() -> None:
     learned = Learned(Shape())
     learned.load_state_dict(average)
     record |= record.pop("validation")
-    export(learned.net, learned.codebook, folder / "model.safetensors", record)
+    learned.export(folder / "model.safetensors", record, Crops(split(data)[0], 1, Settings.crop, Settings.seed))
     settings = Settings(minutes=1e4, scalar_share=0, decay_share=0, learning_rate=5e-4, trained=True)
     counters = {"step": 0, "pixels": before["pixels"], "seconds": 0.0, "phase": "codebook", "history": before["history"]}
     counters |= {"shape": Shape().to_json(), "settings": asdict(settings)}

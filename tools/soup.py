@@ -4,8 +4,8 @@ Run: pip install scipy; python tools/soup.py OUT DATA MODEL SHARE [MODEL SHARE .
 
 Model soups (Wortsman et al., ICML 2022): weights of one ancestor lie in one valley of the loss, and their mean often lies deeper
 in it. Between models that were trained for PSNR and for the eye, shares choose what is weighed how much. Only the codewords' order
-has to be made the same first, as a model file has the shortest first. DATA is the folder of training pictures, some of which are
-held out.
+has to be made the same first, as a model file has the shortest first. A MODEL may be the folder of a run, whose weights are not
+rounded yet. DATA is the folder of training pictures, some of which are held out.
 """
 
 import sys
@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from scipy.optimize import linear_sum_assignment
 
 from aecodec import provenance
 from aecodec.errors import AecodecError
-from aecodec.model import Model
 from aecodec.network.codebook import StageCodebook
-from aecodec.network.fixed_point import export
-from aecodec.train.data import evenly, split
+from aecodec.train.data import Crops, evenly, split
 from aecodec.train.loop import Learned
+from aecodec.train.settings import Settings
 from aecodec.train.validation import validate
 
 APART_MAX = 0.2  # how far codewords of two models may be apart, as a share of their length
@@ -39,11 +39,10 @@ def align(book: StageCodebook, like: StageCodebook) -> None:
 
 
 @torch.no_grad()
-def mean_of(models: list[Model], shares: list[float]) -> Learned:
+def mean_of(parts: list[Learned], shares: list[float]) -> Learned:
     """Raises ValueError if they were not trained one from another."""
-    if len({str(m.shape) for m in models}) != 1:
+    if len({str(part.net.shape) for part in parts}) != 1:
         raise ValueError("the models have different shapes")
-    parts = [Learned.of(m) for m in models]
     for part in parts[1:]:
         for book, like in zip(part.codebook.stages, parts[0].codebook.stages, strict=True):
             align(book, like)
@@ -61,17 +60,18 @@ def main() -> None:
     if abs(sum(shares) - 1) > 1e-6:
         sys.exit(f"the shares add up to {sum(shares):g}, not to 1")
     try:
-        models = [Model(Path(p)) for p in sys.argv[3::2]]
-        result = mean_of(models, shares)
-    except (AecodecError, ValueError, OSError) as error:
+        parts, records = zip(*(Learned.read(Path(p)) for p in sys.argv[3::2]), strict=True)
+        result = mean_of(parts, shares)
+    except (AecodecError, SafetensorError, ValueError, OSError) as error:
         sys.exit(str(error))
-    longest = max((m.metadata["record"] for m in models), key=lambda r: r["pixels"])
+    longest = max(records, key=lambda r: r["pixels"])
     command = " ".join(["python tools/soup.py", *sys.argv[1:]])
     made = {"command": command, "commit": provenance.commit(), "from_pixels": longest["pixels"]}
     train, held_out = split(data)
     record = longest | {"history": [*longest["history"], made], "pictures": len(train)}
     record |= validate(result.net, result.codebook.quantise, evenly(held_out, 16))
-    export(result.net, result.codebook, out, record)
+    crop = longest.get("settings", {}).get("crop", Settings.crop)
+    result.export(out, record, Crops(train, 1, crop, Settings.seed))
 
 
 if __name__ == "__main__":

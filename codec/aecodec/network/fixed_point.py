@@ -194,15 +194,18 @@ def streams(shape: Shape) -> list[int]:
     return [order.index(level) for level in levels]
 
 
-def export(net: Network, codebook: Codebook, path: Path, record: dict) -> None:
-    """Writes the model file; `record` says where the weights come from. Raises ValueError if they do not fit."""
+def export(net: Network, codebook: Codebook, path: Path, record: dict, more: Tensors | None = None) -> None:
+    """Writes the model file; `record` says where the weights come from. Raises ValueError if they do not fit.
+
+    more: tensors that no decoder reads.
+    """
     shape = net.shape.to_json()
     for stage, stream in zip(shape["stages"], streams(net.shape), strict=True):
         stage["stream"] = stream
     shape = {**shape, "feature_bits": FEATURE_BITS, "codewords": codebook.stages[0].coarse.shape[1]}
     reduced = previews(net)
     shape["previews"] = [{"scale": p.scale, "stages": p.stages} for p in reduced]
-    tensors: Tensors = {"lattice": to_int(voronoi_code() * 2**CODEWORD_BITS, np.int16)}
+    tensors: Tensors = {"lattice": to_int(voronoi_code() * 2**CODEWORD_BITS, np.int16), **(more or {})}
     for placement in placements(net):
         tensors |= conv(placement)
     for preview in reduced:

@@ -36,11 +36,13 @@ from .grow import grow
 from .ranks import ALONE, Ranks, is_restarted, joined
 from .scalar import quantise_scalar, quantise_scalar_exact
 from .settings import Settings, rate_share
+from .units import fitted, undo
 from .validation import validate
 
 CHECKPOINT = "checkpoint.safetensors"
 INITIAL = (1 << 32) - 1  # begins the seeds of crops that statistics are taken from; those of steps are their number and part
 GROWTH_CROPS = 96  # that show what a model loses
+UNIT_CROPS = 32  # that show how large features become
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter
 COUNTERS = ("step", "pixels", "seconds", "phase", "history")
 GAIN_EVERY, GAIN_DELTA, GAIN_RATE = 16, 0.05, 200.0  # steps; of the natural log; times the learning rate, of a relative slope
@@ -86,10 +88,31 @@ class Learned(nn.Module):
 
     @classmethod
     def of(cls, model: Model) -> "Learned":
-        """A model's weights, in floating point."""
+        """A model's weights, in floating point and in the units that they were trained in."""
         result = cls(Shape.from_json(model.shape))
         restore(result.net, result.codebook, model.tensors)
+        undo(result.net, model.tensors)
         return result
+
+    @classmethod
+    def read(cls, source: Path) -> tuple["Learned", dict]:
+        """The averaged weights of a run's folder, or those of a model file; and the record of how they came to be.
+
+        Raises AecodecError if a file is not a model, ValueError, OSError or SafetensorError if there is no run.
+        """
+        if not source.is_dir():
+            model = Model(source)
+            return cls.of(model), model.metadata["record"]
+        groups, known = checkpoint.load(source / CHECKPOINT)
+        result = cls(Shape.from_json(known["shape"]))
+        result.load_state_dict(groups["average"])
+        record = {key: known[key] for key in ("history", "pixels", "settings")}
+        return result, record | {"steps": known["step"], "minutes": round(known["seconds"] / 60, 1)}
+
+    def export(self, path: Path, record: dict, crops: Crops) -> None:
+        """Writes the model file, in units that suit the weights on crops, see units.py."""
+        net, units = fitted(self.net, self.codebook.quantise, crops.sample(UNIT_CROPS, INITIAL, 4))
+        export(net, self.codebook, path, record, units)
 
 
 class Run:
@@ -267,8 +290,7 @@ class Run:
         """Writes the averaged weights as a model, with the record of how they came to be."""
         record = {"history": self.history, "pixels": self.pixels, "steps": self.step, "minutes": round(self.seconds / 60, 1)}
         record |= {"pictures": len(self.train_paths), "settings": asdict(self.settings), **self.validate()}
-        average = copy.deepcopy(self.average).cpu()
-        export(average.net, average.codebook, path, record)
+        copy.deepcopy(self.average).cpu().export(path, record, self.crops)
 
     def validate(self) -> dict:
         net, codebook = self.average.net, self.average.codebook
