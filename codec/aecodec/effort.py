@@ -25,10 +25,10 @@ class Effort:
 LEVELS = {
     1: Effort(1),
     2: Effort(2),
-    3: Effort(3),
-    4: Effort(4),
-    5: Effort(6),
-    6: Effort(8),
+    3: Effort(4),
+    4: Effort(8),  # more find nothing better
+    5: Effort(8, iterations=2),
+    6: Effort(8, iterations=4),
     7: Effort(8, iterations=8),
     8: Effort(8, iterations=16),
     9: Effort(8, iterations=32),

@@ -1,1 +1,1 @@
-"""The network in floating point, in torch: what the trainer trains, and what efforts 7 to 9 refine latents with."""
+"""The network in floating point, in torch: what the trainer trains, and what efforts 5 to 9 refine latents with."""
