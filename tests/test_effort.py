@@ -57,9 +57,17 @@ def test_descent_lowers_the_cost_of_large_pictures_too(photo, monkeypatch):
         price(corrections[1:])
 
 
-def test_without_torch_there_is_less_to_gain(photo, monkeypatch):
+def test_every_level_searches_longer_than_the_one_before():
+    levels = [effort.level_of(e) for e in range(EFFORT_MIN, EFFORT_MAX + 1)]
+    spent = [(level.iterations, level.paths) for level in levels]
+    assert spent == sorted(set(spent))
+    assert [level.iterations > 0 for level in levels] == [e >= 5 for e in range(EFFORT_MIN, EFFORT_MAX + 1)]
+
+
+@pytest.mark.parametrize("refining", [5, 9])
+def test_without_torch_there_is_less_to_gain(photo, monkeypatch, refining):
     monkeypatch.setattr(effort, "find_spec", lambda name: None)
-    assert aecodec.compress(photo, 40, effort=7) == aecodec.compress(photo, 40, effort=4)
+    assert aecodec.compress(photo, 40, effort=refining) == aecodec.compress(photo, 40, effort=4)
 
 
 def test_no_time_goes_into_refining_what_is_kept_without_loss(photo, monkeypatch):

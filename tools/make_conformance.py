@@ -1,4 +1,4 @@
-"""Makes the conformance files anew. Needed when the shipped weights change, and at no other time.
+"""Makes the conformance files anew. Needed when the shipped weights change, or what the encoder chooses, and at no other time.
 
 Run: python tools/make_conformance.py
 """

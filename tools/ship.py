@@ -4,7 +4,7 @@ Run: python tools/ship.py CANDIDATE.safetensors DATA [--install]
 
 DATA is the folder of training pictures, of which those held out for validation are coded, at ten qualities. Exits with status 1
 if the mean of the candidate's BD-rates against the shipped weights, by PSNR and by SSIMULACRA2, is not below zero. --install
-puts a candidate that passes in the package, installs that, and makes the golden files anew.
+puts a candidate that passes in the package, installs that, and makes the conformance files anew.
 """
 
 import shutil

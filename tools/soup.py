@@ -62,16 +62,16 @@ def main() -> None:
     try:
         parts, records = zip(*(Learned.read(Path(p)) for p in sys.argv[3::2]), strict=True)
         result = mean_of(parts, shares)
+        longest = max(records, key=lambda r: r["pixels"])
+        train, held_out = split(data)
+        crops = Crops(train, 1, longest.get("settings", {}).get("crop", Settings.crop), Settings.seed)
     except (AecodecError, SafetensorError, ValueError, OSError) as error:
         sys.exit(str(error))
-    longest = max(records, key=lambda r: r["pixels"])
     command = " ".join(["python tools/soup.py", *sys.argv[1:]])
     made = {"command": command, "commit": provenance.commit(), "from_pixels": longest["pixels"]}
-    train, held_out = split(data)
     record = longest | {"history": [*longest["history"], made], "pictures": len(train)}
     record |= validate(result.net, result.codebook.quantise, evenly(held_out, 16))
-    crop = longest.get("settings", {}).get("crop", Settings.crop)
-    result.export(out, record, Crops(train, 1, crop, Settings.seed))
+    result.export(out, record, crops)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from .sixteen_bit import is_eight
 TILE_LOG2, TILE_LOG2_OF_LARGE, LARGE = 10, 9, 1 << 22
 # At most; and at least so many, if smaller tiles can do it: what is lost is small, and so is its copy.
 PROTECTED_TILE_LOG2, PROTECTED_TILES = 8, 4
-PNG_PIXELS, LONG_EFFORT = 1 << 16, 7
+PNG_PIXELS, LONG_EFFORT = 1 << 16, 5
 DOUBT = 0.85  # of an estimated cost: what is below that needs no comparison with what was estimated
 
 

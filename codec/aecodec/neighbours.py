@@ -10,7 +10,7 @@ from .embedding import Floats
 INDEXED_FROM = 50_000  # points; fewer are compared all to all, which takes less than a quarter of a minute
 BLOCK = 256  # points that are compared to all others at once
 SEARCHED = 4096  # points that the index is asked for at once
-PROBED = 1 / 64  # of the index's cells: it finds 99.6 % of the pairs (bench/neighbours.py)
+PROBED = 1 / 64  # of the index's cells: it finds more than 99 % of the pairs (bench/neighbours.py)
 TRAINED = 40  # points a cell, to place them
 
 Close = tuple[int, np.ndarray, Floats]  # a point, later ones that are close to it, and their likeness

@@ -53,7 +53,7 @@ effort_option = click.option(
     type=click.IntRange(EFFORT_MIN, EFFORT_MAX),
     default=EFFORT_DEFAULT,
     show_default=True,
-    help="Fast (1) to small (9); 7 to 9 refine only if torch is installed.",
+    help="Fast (1) to small (9); 5 to 9 refine only if torch is installed.",
 )
 
 

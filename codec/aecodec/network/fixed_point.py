@@ -151,6 +151,11 @@ def restore_table(layer: torch.nn.Linear, values: np.ndarray) -> None:
     layer.bias.zero_()
 
 
+def shifts(block: Block) -> np.ndarray:
+    """What its FiLM layer adds, (100, hidden)."""
+    return np.split(table(block.film), 2, axis=1)[1]
+
+
 def film(block: Block) -> np.ndarray:
     scale, shift = np.split(table(block.film), 2, axis=1)
     return to_int(np.stack([(1 + scale) * 2**FILM_BITS, shift * 2**FEATURE_BITS], 1), np.int16)  # (100, 2, hidden)
@@ -194,10 +199,10 @@ def streams(shape: Shape) -> list[int]:
     return [order.index(level) for level in levels]
 
 
-def export(net: Network, codebook: Codebook, path: Path, record: dict, more: Tensors | None = None) -> None:
+def export(net: Network, codebook: Codebook, path: Path, record: dict, beside: Tensors | None = None) -> None:
     """Writes the model file; `record` says where the weights come from. Raises ValueError if they do not fit.
 
-    more: tensors that no decoder reads.
+    beside: tensors that no decoder reads.
     """
     shape = net.shape.to_json()
     for stage, stream in zip(shape["stages"], streams(net.shape), strict=True):
@@ -205,7 +210,7 @@ def export(net: Network, codebook: Codebook, path: Path, record: dict, more: Ten
     shape = {**shape, "feature_bits": FEATURE_BITS, "codewords": codebook.stages[0].coarse.shape[1]}
     reduced = previews(net)
     shape["previews"] = [{"scale": p.scale, "stages": p.stages} for p in reduced]
-    tensors: Tensors = {"lattice": to_int(voronoi_code() * 2**CODEWORD_BITS, np.int16), **(more or {})}
+    tensors: Tensors = {"lattice": to_int(voronoi_code() * 2**CODEWORD_BITS, np.int16), **(beside or {})}
     for placement in placements(net):
         tensors |= conv(placement)
     for preview in reduced:

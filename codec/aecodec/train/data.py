@@ -73,7 +73,7 @@ def split(data: Path) -> tuple[list[Member], list[Member]]:
 def evenly(held_out: list[Member], count: int) -> list[Member]:
     """About `count` of the pictures held out, which weights are chosen by.
 
-    Not the first of each few: of ours these were trained on by the run of the shipped weights, by mistake (docs/training.md).
+    Not the first of each few: of ours these were trained on by run m, by mistake (docs/training.md).
     """
     step = max(1, len(held_out) // count)
     return held_out[min(1, step - 1) :: step]

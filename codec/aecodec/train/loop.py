@@ -111,8 +111,8 @@ class Learned(nn.Module):
 
     def export(self, path: Path, record: dict, crops: Crops) -> None:
         """Writes the model file, in units that suit the weights on crops, see units.py."""
-        net, units = fitted(self.net, self.codebook.quantise, crops.sample(UNIT_CROPS, INITIAL, 4))
-        export(net, self.codebook, path, record, units)
+        net, tensors = fitted(self.net, self.codebook.quantise, crops.sample(UNIT_CROPS, INITIAL, 4))
+        export(net, self.codebook, path, record, tensors)
 
 
 class Run:
@@ -417,4 +417,5 @@ def train(
         run.share()
         run.loop()
         if ranks.leads:
-            run.export(export or folder / "model.safetensors")
+            with in_one_line():
+                run.export(export or folder / "model.safetensors")

@@ -14,16 +14,19 @@ import copy
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..network.fixed_point import CONV_INPUT_MAX, FEATURE_BITS, Tensors, blocks
+from ..network.fixed_point import CONV_INPUT_MAX, FEATURE_BITS, Tensors, blocks, shifts
 from ..network.network import Block, Network, Quantise, Stage
 
 PREFIX = "units."  # of the tensors' names in a model file
 QUALITIES = (1.0, 5.0, 20.0, 50.0, 80.0, 100.0)  # that ranges are found at
 ROOM = 0.875 * CONV_INPUT_MAX / 2**FEATURE_BITS  # for the largest value that is seen
+SHIFT_MAX = 127.9  # of a FiLM layer, which int16 features hold
 MOST, LEAST = 8.0, 1 / 8  # of a unit
+READ_MOST = 256.0  # of a unit, or of one over it, in a model file: later constants may be others
 INT8 = 127 / 128  # of a power of two: what the largest weight of a row is to be
 BATCH = 8
 
@@ -105,13 +108,15 @@ def power_of_two(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def units(net: Network, quantise: Quantise, x: Tensor) -> Units:
-    """Those that suit the network on pictures x (B, 3, H, W), 0..255."""
+def chosen(net: Network, quantise: Quantise, x: Tensor) -> Units:
+    """The units that suit the network on pictures x (B, 3, H, W), 0..255."""
     found, result = ranges(net, quantise, x), {}
     room = {name: ROOM / largest.clamp_min(1e-3) for name, largest in found.items()}
     for name, block in blocks(net):
         # before the FiLM layer sums have all 16 bits, twice the range of a convolution's input
-        most = torch.minimum(room[name], 2 * room[f"{name}.spatial"]).clamp(LEAST, MOST)
+        most = torch.minimum(room[name], 2 * room[f"{name}.spatial"])
+        largest_shift = torch.from_numpy(shifts(block)).float().abs().amax(0)
+        most = torch.minimum(most, SHIFT_MAX / largest_shift.clamp_min(1e-3)).clamp(LEAST, MOST)
         largest = block.spatial.weight.abs().amax((1, 2, 3)).clamp_min(1e-6)
         result[name] = INT8 * power_of_two(most * largest / INT8) / largest
     for name, _ in stages(net):
@@ -120,21 +125,21 @@ def units(net: Network, quantise: Quantise, x: Tensor) -> Units:
 
 
 def fitted(net: Network, quantise: Quantise, x: Tensor) -> tuple[Network, Tensors]:
-    """A copy of the network, on the CPU, in units that suit it, and these as tensors of a model file."""
-    net = copy.deepcopy(net).cpu()
-    chosen = units(net, quantise, x)
-    rescale(net, chosen)
-    return net, {PREFIX + name: by.numpy() for name, by in chosen.items()}
+    """A copy of the network in units that suit it, and these as tensors of a model file. All on the CPU."""
+    net = copy.deepcopy(net)
+    units = chosen(net, quantise, x)
+    rescale(net, units)
+    return net, {PREFIX + name: by.numpy() for name, by in units.items()}
 
 
 def undo(net: Network, tensors: Tensors) -> None:
     """Gives a network with the weights of a model file the units that it was trained in. Raises ValueError if they are none."""
-    stored = {name.removeprefix(PREFIX): torch.from_numpy(t) for name, t in tensors.items() if name.startswith(PREFIX)}
+    stored = {name.removeprefix(PREFIX): t for name, t in tensors.items() if name.startswith(PREFIX)}
     sizes = {name: block.mix.in_channels for name, block in blocks(net)}
     for name, stage in stages(net):
         sizes[f"{name}.latents"] = stage.inject.in_channels
     for name, by in stored.items():
-        fits = by.dtype == torch.float32 and by.shape == (sizes.get(name),)
-        if not (fits and LEAST / 2 < by.min() and by.max() < 2 * MOST):
-            raise ValueError(f"the model's tensor {PREFIX}{name} holds no units")
-    rescale(net, {name: 1 / by for name, by in stored.items()})
+        fits = by.dtype == np.float32 and by.shape == (sizes.get(name),)
+        if not (fits and 1 / READ_MOST <= by.min() and by.max() <= READ_MOST):
+            raise ValueError(f"the model's tensor {PREFIX + name!r:.60} holds no units")
+    rescale(net, {name: 1 / torch.from_numpy(by) for name, by in stored.items()})
