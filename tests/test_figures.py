@@ -341,7 +341,8 @@ def test_changed_code_shows_in_the_commit(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert provenance.commit() == "unknown"
     (tmp_path / "bench" / "results").mkdir(parents=True)
-    for name in ("code.py", "README.md", "bench/results/speed.json"):
+    (tmp_path / "docs").mkdir()
+    for name in ("code.py", "README.md", "bench/results/speed.json", "docs/stages.jpg"):
         (tmp_path / name).write_text("1")
     git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@example.org"]
     try:
@@ -351,6 +352,7 @@ def test_changed_code_shows_in_the_commit(tmp_path, monkeypatch):
         pytest.skip("git is not installed")
     (tmp_path / "README.md").write_text("2")
     (tmp_path / "bench" / "results" / "speed.json").write_text("2")
+    (tmp_path / "docs" / "stages.jpg").write_text("2")
     assert re.fullmatch(r"[0-9a-f]{12}", provenance.commit())
     (tmp_path / "code.py").write_text("2")
     assert re.fullmatch(r"[0-9a-f]{12}\+", provenance.commit())

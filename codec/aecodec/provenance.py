@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-NOT_CODE = (":!bench/results", ":!*.md")  # what a run writes, and what tells of it, do not change what it does
+NOT_CODE = (":!bench/results", ":!docs", ":!*.md")  # what a run writes, and what tells of it, do not change what it does
 
 
 def commit() -> str:
