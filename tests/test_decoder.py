@@ -64,10 +64,15 @@ def test_reduced_pictures_are_like_averages_of_the_original(picture, data):
 
 @pytest.mark.parametrize(("quality", "behind"), [(10, 1.6), (30, 1.8), (60, 1.4), (90, 1)])
 def test_a_preview_is_nearly_as_exact_as_the_whole(picture, quality, behind):
-    """In dB; the picture is smoother than most: the mean over validation photographs is at most 1.1 (bench/parts.py)."""
-    decoder = Decoder(aecodec.compress(picture, quality))
-    means, of_whole = (p[:296, :400].reshape(37, 8, 50, 8, 3).mean((1, 3)) for p in (picture, decoder.decode()))
-    assert psnr(means, decoder.decode(8)[:37, :50]) > psnr(means, np.round(of_whole)) - behind
+    """In dB, the mean of three qualities, as one picture's figures have their whims; it is smoother than most: the mean over
+    validation photographs is at most 1.1 (bench/parts.py)."""
+    means = picture[:296, :400].reshape(37, 8, 50, 8, 3).mean((1, 3))
+    found = []
+    for q in (quality - 1, quality, quality + 1):
+        decoder = Decoder(aecodec.compress(picture, q))
+        of_whole = decoder.decode()[:296, :400].reshape(37, 8, 50, 8, 3).mean((1, 3))
+        found.append(psnr(means, np.round(of_whole)) - psnr(means, decoder.decode(8)[:37, :50]))
+    assert np.mean(found) < behind
 
 
 def test_reduced_pictures_read_less(data):
