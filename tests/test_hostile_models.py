@@ -103,3 +103,13 @@ def test_cut_and_foreign_files(tmp_path):
         refused(tmp_path / "m.safetensors")
     refused(tmp_path / "missing.safetensors")
     refused(tmp_path)
+
+
+def test_a_model_without_previews_decodes_but_is_not_trained_on(parts, tmp_path):
+    loop = pytest.importorskip("aecodec.train.loop")
+    metadata, tensors = copy.deepcopy(parts[0]), {k: t for k, t in parts[1].items() if not k.startswith("preview.")}
+    metadata["shape"]["previews"] = []
+    metadata["identity"] = identity_of(metadata["shape"], tensors)
+    model = Model(write(tmp_path / "m.safetensors", metadata, tensors))
+    with pytest.raises(ValueError, match="no previews"):
+        loop.Learned.of(model)

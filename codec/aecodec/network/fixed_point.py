@@ -234,7 +234,9 @@ def export(net: Network, codebook: Codebook, path: Path, record: dict, beside: T
 
 @torch.no_grad()
 def restore(net: Network, codebook: Codebook, tensors: Tensors) -> None:
-    """Gives a network of the model's shape the model's weights, to train on from there."""
+    """Gives a network of the model's shape the model's weights, to train on from there. Raises ValueError if some are not there."""
+    if f"preview.{BLOCK}.weight" not in tensors:  # decoders do without
+        raise ValueError(f"the model has no previews of 1/{BLOCK}")
     for placement in placements(net):
         restore_conv(placement, tensors)
     head = padded(net.preview.weight[:, :, 0, 0], net.preview.bias)
