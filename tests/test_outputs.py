@@ -270,6 +270,16 @@ def large(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture
+def heard():
+    """No signal is ignored, as SIGHUP is beneath nohup, which programs that the tests start would take over."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 @pytest.mark.parametrize("command", ["compress", "compare"])
 def test_signals_end_the_program_at_once_and_leave_nothing(large, name, status, command, tmp_path):
@@ -286,6 +296,7 @@ def test_signals_end_the_program_at_once_and_leave_nothing(large, name, status, 
     assert os.listdir(tmp_path) == [] and b"Traceback" not in errors and b"Aborted" not in errors
 
 
+@pytest.mark.usefixtures("heard")
 def test_what_is_being_written_is_removed_by_a_signal(tmp_path):
     code = f"""
 import time
