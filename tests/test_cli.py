@@ -267,6 +267,26 @@ def test_effort(picture, tmp_path):
     assert run("compress", picture, tmp_path / "0.aec", "-e", 0).returncode == 2
 
 
+def test_an_effort_that_needs_torch_says_so_where_it_is_missing(tmp_path):
+    """Once for all files; not where nothing is to be said, nor where the effort is not at fault."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (24, 16), (9, 80, 7)).save(folder / name)
+    without = "import sys; sys.modules['torch'] = None; from aecodec.__main__ import main; main()"
+
+    def said(*options) -> str:
+        command = [sys.executable, "-c", without, "compress", "-r", folder, "-o", tmp_path / "out", "-f", *options]
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    line = said("-e", 7)
+    assert line.startswith("aecodec: effort 7 ") and "torch" in line and line.count("\n") == 1
+    for options in (("-e", 4), ("-e", 7, "--quiet"), ("-e", 7, "--json"), ("-e", 7, "--lossless")):
+        assert not said(*options)
+
+
 def test_verify(picture, tmp_path):
     run("compress", picture)
     good, bad = tmp_path / "photo.aec", tmp_path / "bad.aec"

@@ -54,6 +54,11 @@ def known(device: str) -> str:
     return device
 
 
+def lacks_torch(effort: int) -> bool:
+    """Whether a level would refine the latents, but torch is missing: it is level 4 then."""
+    return LEVELS[effort].iterations > 0 and find_spec("torch") is None
+
+
 def encode_best(
     model: Model, pixels: np.ndarray, header: Header, level: Effort, threads: int, qualities: np.ndarray | None = None
 ) -> tuple[list[list[bytes]], list[float]]:

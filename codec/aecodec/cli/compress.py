@@ -11,6 +11,7 @@ from ..folders import SUFFIX, is_aec, is_picture
 from ..options import DEVICES, EFFORT_DEFAULT, EFFORT_MAX, EFFORT_MIN, MAX_PIXELS, QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from . import batch
 from .batch import Batch, CommonOptions, Outcome
+from .messages import say
 from .paths import STREAM, Job, plan
 from .remote import Place
 from .size import Positive, Range, Size
@@ -55,6 +56,14 @@ effort_option = click.option(
     show_default=True,
     help="Fast (1) to small (9); 5 to 9 refine only if torch is installed.",
 )
+
+
+def say_if_refining_is_missing(effort: int) -> None:
+    """Once a command, on stderr: the files would be those of another effort than was asked for."""
+    from ..effort import lacks_torch
+
+    if lacks_torch(effort):
+        say(f'aecodec: effort {effort} is {EFFORT_DEFAULT} without torch (pip install "aecodec[train]")', err=True)
 
 
 @click.command(short_help="Compress pictures to .aec files.")
@@ -112,6 +121,8 @@ def compress(
 
         known(device)  # or every file would say so
     jobs, single = plan(inputs, common.output, common.recursive, is_picture, SUFFIX, is_aec, RULE)
+    if not (lossless or common.quiet or common.as_json):
+        say_if_refining_is_missing(effort)
     workers, threads = common.threads_for(len(jobs))
     wish = Wish(quality, target_size, target_bpp, target_psnr, target_ssimulacra2, lossless, effort, protect, roi, denoise, device)
 

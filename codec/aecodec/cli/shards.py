@@ -16,7 +16,7 @@ from ..errors import AecodecError
 from ..options import QUALITY_DEFAULT, QUALITY_MAX, QUALITY_MIN
 from . import signals
 from .batch import counted, followed, one_line, prepare_pillow, threads_of
-from .compress import effort_option
+from .compress import effort_option, say_if_refining_is_missing
 from .messages import say
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def compress(inputs: tuple[str, ...], column: str, only: tuple[str, ...], qualit
     """Compress the pictures of shards to .aec files in shards: 0001.jpg becomes 0001.aec, 0001.txt stays."""
     from ..shards import Task
 
+    if not (common["quiet"] or common["as_json"]):
+        say_if_refining_is_missing(effort)
     run(inputs, Task("compress", quality, effort, column=column, only=only), **common)
 
 
