@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+import tarfile
 
 import numpy as np
 import pytest
@@ -273,18 +274,22 @@ def test_an_effort_that_needs_torch_says_so_where_it_is_missing(tmp_path):
     folder.mkdir()
     for name in ("a.png", "b.png"):
         Image.new("RGB", (24, 16), (9, 80, 7)).save(folder / name)
-    without = "import sys; sys.modules['torch'] = None; from aecodec.__main__ import main; main()"
+    with tarfile.open(tmp_path / "shard.tar", "w") as shard:
+        shard.add(folder / "a.png", "a.png")
+    without = "import sys; sys.modules['torch'] = None; import aecodec.__main__"
 
-    def said(*options) -> str:
-        command = [sys.executable, "-c", without, "compress", "-r", folder, "-o", tmp_path / "out", "-f", *options]
+    def said(*options, command=("compress", "-r", folder)) -> str:
+        command = [sys.executable, "-c", without, *command, "-o", tmp_path / "out", "-f", *options]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         return done.stderr
 
-    line = said("-e", 7)
-    assert line.startswith("aecodec: effort 7 ") and "torch" in line and line.count("\n") == 1
+    shards = "shards", "compress", tmp_path / "shard.tar"
+    for line in (said("-e", 7), said("-e", 7, command=shards)):
+        assert line.startswith("aecodec: effort 7 ") and "torch" in line and line.count("\n") == 1
     for options in (("-e", 4), ("-e", 7, "--quiet"), ("-e", 7, "--json"), ("-e", 7, "--lossless")):
         assert not said(*options)
+    assert not said("-e", 7, "--quiet", command=shards)
 
 
 def test_verify(picture, tmp_path):
